@@ -1,0 +1,59 @@
+//! Every bound in the program, with the reason for its number.
+//!
+//! What exceeds a bound is refused with a problem, or dropped and counted; it never grows.
+
+use std::time::Duration;
+
+/// Longest name of a service, in bytes: what fits in a process name list, a DNS label and a
+/// file name with any suffix.
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// Most services in one plan. A thousand is a large image; the rest is room.
+pub const SERVICES_MAX: usize = 10_000;
+
+/// Largest service file, in bytes. The longest seen in public images is below 20 KiB.
+pub const SERVICE_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Largest environment file or `/etc/passwd`, in bytes: room for some thousand variables or users.
+pub const TEXT_FILE_BYTES_MAX: usize = 4 << 20;
+
+/// Longest duration the configuration accepts: anything longer is meant as "never".
+pub const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Spawns in one turn of the loop. A fork costs about 0.1 ms, so signals and exits are looked at
+/// again every few milliseconds even while a thousand services start.
+pub const SPAWNS_A_TURN_MAX: usize = 32;
+
+/// Events taken in one turn of the loop: bounds how long a storm of exits can keep the actions
+/// they lead to waiting.
+pub const EVENTS_A_TURN_MAX: usize = 256;
+
+/// Orphans reaped in one turn of the loop, so that a storm of them cannot keep signals waiting.
+pub const REAPS_A_TURN_MAX: usize = 1024;
+
+/// Time a `before_start` command may take; a migration belongs in a oneshot.
+pub const BEFORE_START_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Time an `after_exit` command may take; s6 gives its `finish` the same.
+pub const AFTER_EXIT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What is left of a run after an end nobody asked for has this long between TERM and KILL:
+/// a restart waits for it.
+pub const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// The end of the shutdown budget that is kept for the last KILL and for draining the logs.
+pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
+
+/// A KILL is sent again this long after it had no effect: what forks while it is being killed
+/// is found the next time.
+pub const KILL_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Longest line that onit writes by default, in bytes, prefix and newline included: container
+/// engines split their records there.
+pub const LINE_BYTES: usize = 16 << 10;
+
+/// Range of `max_line`: below, a prefix and a mark would not fit; above, a line would not fit a
+/// relay's buffer.
+pub const LINE_BYTES_MIN: usize = 256;
+/// See [`LINE_BYTES_MIN`].
+pub const LINE_BYTES_MAX: usize = 1 << 20;

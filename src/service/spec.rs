@@ -1,0 +1,369 @@
+//! The validated description of a service, and of onit itself.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    Backoff, Consequence, Dependency, Leftovers, Name, Place, Restart, Scope, Signal, Stop,
+    StopStep, SuccessCode,
+};
+use crate::limits::LINE_BYTES;
+
+/// A command: the program and its arguments. Not empty, free of NUL bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argv {
+    /// What is executed: a path, or a name that is looked up in `PATH`.
+    pub program: OsString,
+    /// What follows it.
+    pub arguments: Vec<OsString>,
+}
+
+/// What kind of thing a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Kept running.
+    Service,
+    /// Runs once, to its end.
+    Oneshot,
+    /// The program given after `--`: never restarted, and its end ends the container.
+    Main,
+}
+
+/// A user or a group, as the user named it. Resolved at each start, since an earlier service may
+/// have created it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By number; needs no entry anywhere.
+    Number(u32),
+    /// By name, looked up in `/etc/passwd` or `/etc/group`.
+    Named(String),
+}
+
+/// Which of onit's own variables a service inherits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inherit {
+    /// All.
+    All,
+    /// None.
+    Nothing,
+    /// Those whose name fits one of these patterns, in which `*` stands for anything.
+    Patterns(Vec<String>),
+}
+
+/// Where a service's environment comes from, later sources winning: onit's own variables, the
+/// files in their order, the variables of the service file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Which of onit's own.
+    pub inherit: Inherit,
+    /// Files of `KEY=value` lines, read at each start.
+    pub files: Vec<PathBuf>,
+    /// Set by the service file.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+/// A resource that can be limited; see getrlimit(2). `RLIMIT_LOCKS` is missing: onit marks the
+/// processes of a run with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// Address space, in bytes.
+    As,
+    /// Core file, in bytes.
+    Core,
+    /// CPU time, in seconds.
+    Cpu,
+    /// Data segment, in bytes.
+    Data,
+    /// Size of a file, in bytes.
+    Fsize,
+    /// Locked memory, in bytes.
+    Memlock,
+    /// POSIX message queues, in bytes.
+    Msgqueue,
+    /// Nice value, as 20 minus it.
+    Nice,
+    /// Descriptors.
+    Nofile,
+    /// Processes of the user.
+    Nproc,
+    /// Resident set, in bytes; has no effect.
+    Rss,
+    /// Realtime priority.
+    Rtprio,
+    /// Realtime CPU time without a blocking call, in microseconds.
+    Rttime,
+    /// Queued signals.
+    Sigpending,
+    /// Stack, in bytes.
+    Stack,
+}
+
+/// One limit. `u64::MAX` is "unlimited".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited.
+    pub resource: Resource,
+    /// The limit in force.
+    pub soft: u64,
+    /// How far the process may raise it.
+    pub hard: u64,
+}
+
+/// The limits a service file sets; what it does not set is inherited.
+pub type Limits = Vec<Limit>;
+
+/// Where a stream of a service goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Line by line to onit's own stream of that kind.
+    Console,
+    /// Nowhere.
+    Discard,
+    /// The service writes to onit's own stream itself.
+    Inherit,
+    /// Line by line to this file, which is created and appended to.
+    File(PathBuf),
+}
+
+/// The shape of the lines onit writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `web | line`.
+    Text,
+    /// One JSON object a line: time, service, stream, message.
+    Json,
+    /// The line as it came.
+    Raw,
+}
+
+/// What becomes of a service's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Where standard output goes.
+    pub stdout: LogTarget,
+    /// Where standard error goes; none: into the same pipe as standard output.
+    pub stderr: Option<LogTarget>,
+    /// The shape of its lines; none: the one of [`Settings::format`].
+    pub format: Option<Format>,
+    /// Longest line written, in bytes, prefix and newline included.
+    pub max_line: usize,
+}
+
+/// How much onit says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What went wrong for good.
+    Error,
+    /// What went wrong and is being dealt with.
+    Warn,
+    /// What happened.
+    Info,
+    /// Everything.
+    Debug,
+}
+
+/// The validated description of one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// What it is called.
+    pub name: Name,
+    /// Where it was described; none for the main command.
+    pub place: Option<Place>,
+    /// What it is, in the user's words; may be empty.
+    pub description: String,
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// What is run.
+    pub command: Argv,
+    /// What must have been reached before it is started.
+    pub depends_on: Vec<Dependency>,
+    /// Services whose fate must be known before it is started.
+    pub after: Vec<Name>,
+    /// Whether it is started again.
+    pub restart: Restart,
+    /// Which ends count as success.
+    pub success_codes: Vec<SuccessCode>,
+    /// What its successful end for good means.
+    pub on_success: Consequence,
+    /// What its failure for good means.
+    pub on_failure: Consequence,
+    /// How long to wait before it is started again.
+    pub backoff: Backoff,
+    /// How it is stopped.
+    pub stop: Stop,
+    /// Run before the command, one after another, as onit's own user.
+    pub before_start: Vec<Argv>,
+    /// Run after the command has ended, one after another, as onit's own user.
+    pub after_exit: Vec<Argv>,
+    /// Working directory; none: onit's own.
+    pub directory: Option<PathBuf>,
+    /// As whom it runs; none: onit's own user.
+    pub user: Option<Who>,
+    /// Its group; none: the user's.
+    pub group: Option<Who>,
+    /// Further groups; none: those `/etc/group` gives the user, or with an explicit `group` none.
+    pub groups: Option<Vec<Who>>,
+    /// File mode mask; none: onit's own.
+    pub umask: Option<u32>,
+    /// Nice value; none: onit's own.
+    pub nice: Option<i32>,
+    /// Limits; those not named are inherited.
+    pub limits: Limits,
+    /// Its environment.
+    pub environment: Environment,
+    /// What becomes of its output.
+    pub log: Log,
+    /// Signals to onit that are passed on to it.
+    pub forward_signals: Vec<Signal>,
+}
+
+/// What is set for onit itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The whole time a shutdown may take. None: unset, see [`Settings::STOP_TIMEOUT`].
+    pub stop_timeout: Option<Duration>,
+    /// Signals that ask for an orderly stop, besides TERM, INT, QUIT, PWR and 37.
+    pub stop_signals: Vec<Signal>,
+    /// The shape of the lines onit writes.
+    pub format: Format,
+    /// Whether `text` lines begin with the time.
+    pub timestamps: bool,
+    /// How much onit says about itself; none: info with services, warn without.
+    pub level: Option<Level>,
+}
+
+impl Settings {
+    /// The default shutdown budget: under Docker's 10 s.
+    pub const STOP_TIMEOUT: Duration = Duration::from_secs(9);
+    /// The default under Kubernetes, whose grace period is 30 s.
+    pub const STOP_TIMEOUT_KUBERNETES: Duration = Duration::from_secs(29);
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stop_timeout: None,
+            stop_signals: Vec::new(),
+            format: Format::Text,
+            timestamps: false,
+            level: None,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            stdout: LogTarget::Console,
+            stderr: Some(LogTarget::Console),
+            format: None,
+            max_line: LINE_BYTES,
+        }
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { inherit: Inherit::All, files: Vec::new(), variables: Vec::new() }
+    }
+}
+
+impl Spec {
+    /// A service with nothing set but its name and command.
+    #[must_use]
+    pub fn new(name: Name, command: Argv) -> Self {
+        Self {
+            name,
+            place: None,
+            description: String::new(),
+            kind: Kind::Service,
+            command,
+            depends_on: Vec::new(),
+            after: Vec::new(),
+            restart: Restart::Always,
+            success_codes: vec![SuccessCode::Code(0)],
+            on_success: Consequence::Continue,
+            on_failure: Consequence::Shutdown,
+            backoff: Backoff::default(),
+            stop: Stop::default(),
+            before_start: Vec::new(),
+            after_exit: Vec::new(),
+            directory: None,
+            user: None,
+            group: None,
+            groups: None,
+            umask: None,
+            nice: None,
+            limits: Vec::new(),
+            environment: Environment::default(),
+            log: Log::default(),
+            forward_signals: Vec::new(),
+        }
+    }
+
+    /// The main command: never restarted, its streams are onit's own, and its end ends the
+    /// container.
+    #[must_use]
+    pub fn main(command: Argv) -> Self {
+        Self {
+            kind: Kind::Main,
+            restart: Restart::Never,
+            on_success: Consequence::Shutdown,
+            on_failure: Consequence::Shutdown,
+            log: Log {
+                stdout: LogTarget::Inherit,
+                stderr: Some(LogTarget::Inherit),
+                ..Log::default()
+            },
+            stop: Stop {
+                steps: vec![StopStep { signal: Signal::TERM, wait: Stop::default().timeout }],
+                scope: Scope::Process,
+                leftovers: Leftovers::Kill,
+                ..Stop::default()
+            },
+            ..Self::new(Name::main(), command)
+        }
+    }
+}
+
+impl Argv {
+    /// A program and its arguments.
+    #[must_use]
+    pub fn new<T: Into<OsString>>(program: impl Into<OsString>, arguments: Vec<T>) -> Self {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        Self { program: program.into(), arguments }
+    }
+
+    /// The program and its arguments, in order.
+    pub fn words(&self) -> impl Iterator<Item = &OsString> {
+        std::iter::once(&self.program).chain(&self.arguments)
+    }
+}
+
+impl Resource {
+    /// Every resource with its name in a service file.
+    pub const ALL: [(&'static str, Self); 15] = [
+        ("as", Self::As),
+        ("core", Self::Core),
+        ("cpu", Self::Cpu),
+        ("data", Self::Data),
+        ("fsize", Self::Fsize),
+        ("memlock", Self::Memlock),
+        ("msgqueue", Self::Msgqueue),
+        ("nice", Self::Nice),
+        ("nofile", Self::Nofile),
+        ("nproc", Self::Nproc),
+        ("rss", Self::Rss),
+        ("rtprio", Self::Rtprio),
+        ("rttime", Self::Rttime),
+        ("sigpending", Self::Sigpending),
+        ("stack", Self::Stack),
+    ];
+
+    /// Its name in a service file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, resource)| *resource == self).map_or("", |(name, _)| name)
+    }
+}
