@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn services_stand_behind_what_they_wait_for() {
-        let specs = vec![spec("web", &["db", "migrate"]), spec("db", &[]), spec("migrate", &["db"])];
+        let specs =
+            vec![spec("web", &["db", "migrate"]), spec("db", &[]), spec("migrate", &["db"])];
         assert_eq!(order(specs), ["db", "migrate", "web"]);
     }
 

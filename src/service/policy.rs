@@ -150,12 +150,8 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest() {
         let backoff = Backoff::default();
-        let waits: Vec<u128> =
-            (1..=11).map(|ends| backoff.wait(ends, 0.5).as_millis()).collect();
-        assert_eq!(
-            waits,
-            [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]
-        );
+        let waits: Vec<u128> = (1..=11).map(|ends| backoff.wait(ends, 0.5).as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
         assert_eq!(backoff.wait(u32::MAX, 0.5), backoff.max);
     }
 

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn a_problem_reads_as_a_line() {
         let place = Place::file("web.toml").line(7);
-        let problem = Problem::new(place, "unknown key `restrat`").did_you_mean("restrat", ["restart"]);
+        let problem =
+            Problem::new(place, "unknown key `restrat`").did_you_mean("restrat", ["restart"]);
         assert_eq!(
             problem.to_string(),
             "web.toml:7: unknown key `restrat`; did you mean `restart`?"

@@ -1,1 +1,1026 @@
-//! supervisor
+//! What to do about services: a pure state machine. Events go in, actions come out, time is passed
+//! in; nothing here reads a clock, knows a pid, or says anything by itself.
+//!
+//! The door: [`Supervisor::handle`] takes what happened, [`Supervisor::work`] and
+//! [`Supervisor::next_action`] give what is to be done, [`Supervisor::wake`] says when to come
+//! back, [`Supervisor::verdict`] says that it is over. `crate::run` calls them in that order.
+//!
+//! Two machines work together. Each run has a [`Life`], which knows how to end it: stop signals,
+//! KILL, what it left behind. Each service has a [`Goal`] and a [`State`], and hears of its runs
+//! three times: executed, ended, gone.
+#![forbid(unsafe_code)]
+
+mod contract;
+mod deadlines;
+mod dice;
+mod life;
+mod notice;
+mod restart;
+mod shutdown;
+mod state;
+
+pub use contract::{Action, Event, Sender, Wake};
+pub use life::{Life, Phase as LifePhase};
+pub use notice::{By, Next, Notice, Patience};
+pub use state::{End, Goal, Reason, State, Stopping};
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::limits::{
+    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, LEFTOVERS_TIME_MAX, SHUTDOWN_RESERVE,
+    SPAWNS_A_TURN_MAX,
+};
+use crate::service::{
+    Argv, Condition, Consequence, Exit, Failure, Index, Kind, Name, Plan, Role, RunId, Scope,
+    Signal, Spec, Time,
+};
+
+use deadlines::{Deadlines, Who};
+use dice::Dice;
+use life::{Due, Overdue};
+use restart::After;
+use shutdown::Shutdown;
+
+/// What a shutdown may take, and which signals ask for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The whole time a shutdown may take. None: a signal to stop is the main command's own
+    /// affair, and there is no deadline but the engine's.
+    pub stop_timeout: Option<Duration>,
+    /// Signals that ask for an orderly stop, besides TERM, INT, QUIT, PWR and 37.
+    pub stop_signals: Vec<Signal>,
+    /// Where randomness begins.
+    pub seed: u64,
+}
+
+/// Keeps the services of a plan as they are wanted, until it is over.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    services: Vec<Service>,
+    lives: BTreeMap<RunId, Life>,
+    phase: Phase,
+    rules: Rules,
+    dice: Dice,
+    deadlines: Deadlines,
+    /// Waiting services to look at: something they wait for may have been reached.
+    to_consider: BTreeSet<Index>,
+    actions: VecDeque<Action>,
+    last_run: u64,
+    at_rest: usize,
+    /// The exit code of the first service that failed for good without ending everything.
+    first_failure: Option<u8>,
+    /// The exit code of the main command, once it has ended.
+    main_code: Option<u8>,
+}
+
+/// A service as the supervisor keeps it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What it is.
+    pub spec: Arc<Spec>,
+    /// What we want of it.
+    pub goal: Goal,
+    /// What it is.
+    pub state: State,
+    /// How often its command was executed.
+    pub runs: u32,
+    /// Ends in a row, each before `reset_after`.
+    pub ends: u32,
+    /// What must have been reached before it starts.
+    needs: Vec<(Index, Condition)>,
+    /// Whose fate must be known before it starts.
+    after: Vec<Index>,
+    /// Everyone in `needs` and `after`, once.
+    waits_for: Vec<Index>,
+    /// Everyone who waits for it.
+    waited_for_by: Vec<Index>,
+}
+
+/// Where the whole is.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Services are kept as they are wanted.
+    Serving,
+    /// Services are being stopped.
+    Stopping(Shutdown),
+    /// No service is left. Whoever nobody claimed has been sent TERM.
+    Sweeping { code: u8, end: Time },
+    /// Everybody who is left has been sent KILL.
+    Killing { code: u8 },
+    /// Nothing is left to do.
+    Over { code: u8 },
+}
+
+/// What a waiting service has to expect.
+enum Outlook {
+    Wait,
+    Go,
+    Never(Name),
+}
+
+impl Supervisor {
+    /// Everything in `plan` is wanted.
+    #[must_use]
+    pub fn new(plan: Plan, rules: Rules) -> Self {
+        let nodes = plan.into_nodes();
+        let mut waited_for_by = vec![Vec::new(); nodes.len()];
+        let mut services = Vec::with_capacity(nodes.len());
+        for (at, node) in nodes.into_iter().enumerate() {
+            let waits_for: BTreeSet<Index> =
+                node.needs.iter().map(|(other, _)| *other).chain(node.after.clone()).collect();
+            for other in &waits_for {
+                if let Some(waiting) = waited_for_by.get_mut(other.0) {
+                    Vec::push(waiting, Index(at));
+                }
+            }
+            services.push(Service {
+                spec: node.spec,
+                goal: Goal::Up,
+                state: State::Waiting,
+                runs: 0,
+                ends: 0,
+                needs: node.needs,
+                after: node.after,
+                waits_for: waits_for.into_iter().collect(),
+                waited_for_by: Vec::new(),
+            });
+        }
+        for (service, waiting) in services.iter_mut().zip(waited_for_by) {
+            service.waited_for_by = waiting;
+        }
+        Self {
+            to_consider: (0..services.len()).map(Index).collect(),
+            services,
+            lives: BTreeMap::new(),
+            phase: Phase::Serving,
+            dice: Dice::new(rules.seed),
+            rules,
+            deadlines: Deadlines::default(),
+            actions: VecDeque::new(),
+            last_run: 0,
+            at_rest: 0,
+            first_failure: None,
+            main_code: None,
+        }
+    }
+
+    /// Does what is left to do, but starts no more than [`SPAWNS_A_TURN_MAX`] services.
+    pub fn work(&mut self, now: Time) {
+        let mut spawns = 0usize;
+        while spawns < SPAWNS_A_TURN_MAX {
+            let Some(index) = self.to_consider.pop_first() else { break };
+            match self.outlook(index) {
+                Outlook::Wait => {}
+                Outlook::Go => {
+                    self.launch(index, now);
+                    spawns = spawns.saturating_add(1);
+                }
+                Outlook::Never(dependency) => {
+                    let reason = Reason::Dependency(dependency);
+                    if let Some(service) = self.services.get(index.0) {
+                        let service = service.spec.name.clone();
+                        self.report(Notice::NotStarted { service, reason: reason.clone() });
+                    }
+                    self.enter(index, State::Failed { reason }, now);
+                }
+            }
+        }
+        self.go_on(now);
+    }
+
+    /// The next thing to be done, until there is none.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When there is something to do although nothing happened.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        if !self.to_consider.is_empty() || !self.actions.is_empty() {
+            return Wake::Now;
+        }
+        self.deadlines.first().map_or(Wake::Never, Wake::At)
+    }
+
+    /// The exit code, once it is over.
+    #[must_use]
+    pub fn verdict(&self) -> Option<u8> {
+        match &self.phase {
+            Phase::Over { code } => Some(self.main_code.unwrap_or(*code)),
+            Phase::Serving
+            | Phase::Stopping(_)
+            | Phase::Sweeping { .. }
+            | Phase::Killing { .. } => None,
+        }
+    }
+
+    /// The services, in start order.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// The runs that are not gone.
+    #[must_use]
+    pub fn lives(&self) -> &BTreeMap<RunId, Life> {
+        &self.lives
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        match self.phase {
+            Phase::Serving => false,
+            Phase::Stopping(_)
+            | Phase::Sweeping { .. }
+            | Phase::Killing { .. }
+            | Phase::Over { .. } => true,
+        }
+    }
+
+    /// Takes note of something that happened.
+    pub fn handle(&mut self, event: Event, now: Time) {
+        match event {
+            Event::Spawned { run } => self.spawned(run, now),
+            Event::SpawnFailed { run, failure } => self.spawn_failed(run, failure, now),
+            Event::Exited { run, exit } => self.exited(run, exit, now),
+            Event::Gone { run } => self.gone(run, now),
+            Event::Alone => self.alone(now),
+            Event::Signalled { signal, sender } => self.signalled(signal, sender, now),
+            Event::DeadlinePassed => self.deadlines_passed(now),
+        }
+    }
+
+    // ---- what happened to a run ----
+
+    fn spawned(&mut self, run: RunId, now: Time) {
+        let Some(life) = self.lives.get_mut(&run) else { return };
+        life.spawned();
+        let (index, role) = (life.service, life.role);
+        self.note_deadline(run);
+        if role != Role::Main {
+            return;
+        }
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let restarts = service.runs;
+        service.runs = service.runs.saturating_add(1);
+        let name = service.spec.name.clone();
+        match service.state {
+            State::Starting { run: starting } if starting == run => {
+                self.report(Notice::Started { service: name, restarts });
+                self.enter(index, State::Up { run, since: now }, now);
+            }
+            // It was asked to stop before it was executed.
+            State::Starting { .. }
+            | State::Stopping(_)
+            | State::Down
+            | State::Waiting
+            | State::Up { .. }
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => {}
+        }
+    }
+
+    fn exited(&mut self, run: RunId, exit: Exit, now: Time) {
+        let Some(life) = self.lives.get(&run) else { return };
+        let (index, role) = (life.service, life.role);
+        let Some(service) = self.services.get(index.0) else { return };
+        let time = self.time_for(index, service.spec.stop.timeout, now);
+        if let Some(life) = self.lives.get_mut(&run) {
+            life.exited(exit, time, now);
+        }
+        self.note_deadline(run);
+        if role == Role::Main {
+            self.main_ended(index, run, End::Exited(exit), now);
+        }
+    }
+
+    /// The command of a service has ended: from here on the way is down.
+    fn main_ended(&mut self, index: Index, run: RunId, end: End, now: Time) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        if let (Kind::Main, End::Exited(exit)) = (service.spec.kind, &end) {
+            self.main_code = Some(exit.code());
+        }
+        match &mut service.state {
+            State::Up { run: up, since } if *up == run => {
+                let ran = now.since(*since);
+                let stopping = Stopping { run, command: None, end: Some(end), ran };
+                self.enter(index, State::Stopping(stopping), now);
+            }
+            State::Stopping(stopping) if stopping.run == run => stopping.end = Some(end),
+            State::Starting { run: starting } if *starting == run => {
+                let stopping = Stopping { run, command: None, end: Some(end), ran: Duration::ZERO };
+                self.enter(index, State::Stopping(stopping), now);
+            }
+            State::Up { .. }
+            | State::Stopping(_)
+            | State::Starting { .. }
+            | State::Down
+            | State::Waiting
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => {}
+        }
+    }
+
+    fn gone(&mut self, run: RunId, now: Time) {
+        let Some(life) = self.lives.remove(&run) else { return };
+        self.deadlines.set(Who::Life(run), None);
+        let Some(exit) = life.exit() else { return };
+        match life.role {
+            Role::Main => self.main_gone(life.service, run, now),
+            Role::BeforeStart { index } => {
+                self.before_start_over(life.service, run, index, Ok(exit), now);
+            }
+            Role::StopCommand { main } => {
+                self.stop_command_over(life.service, run, main, Ok(exit), now);
+            }
+            Role::AfterExit { index, .. } => {
+                self.after_exit_over(life.service, run, index, Ok(exit), now);
+            }
+        }
+    }
+
+    fn spawn_failed(&mut self, run: RunId, failure: Failure, now: Time) {
+        let Some(life) = self.lives.remove(&run) else { return };
+        self.deadlines.set(Who::Life(run), None);
+        match life.role {
+            Role::Main => {
+                self.main_ended(life.service, run, End::NotStarted(failure), now);
+                self.main_gone(life.service, run, now);
+            }
+            Role::BeforeStart { index } => {
+                self.before_start_over(life.service, run, index, Err(failure), now);
+            }
+            Role::StopCommand { main } => {
+                self.stop_command_over(life.service, run, main, Err(failure), now);
+            }
+            Role::AfterExit { index, .. } => {
+                self.after_exit_over(life.service, run, index, Err(failure), now);
+            }
+        }
+    }
+
+    // ---- what that means for its service ----
+
+    fn before_start_over(
+        &mut self,
+        service: Index,
+        run: RunId,
+        at: usize,
+        result: Result<Exit, Failure>,
+        now: Time,
+    ) {
+        let end = match result {
+            Ok(Exit::Code(0)) => None,
+            Ok(exit) => Some(End::HookFailed { role: Role::BeforeStart { index: at }, exit }),
+            Err(failure) => Some(End::NotStarted(failure)),
+        };
+        let Some(state) = self.services.get(service.0).map(|s| &s.state) else { return };
+        match state {
+            State::Starting { run: starting } if *starting == run => match end {
+                None => self.launch_step(service, at.saturating_add(1), now),
+                Some(end) => self.settle(service, Some(end), Duration::ZERO, now),
+            },
+            // Asked to stop while it ran.
+            State::Stopping(stopping) if stopping.run == run => {
+                self.settle(service, None, Duration::ZERO, now);
+            }
+            State::Starting { .. }
+            | State::Stopping(_)
+            | State::Down
+            | State::Waiting
+            | State::Up { .. }
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => {}
+        }
+    }
+
+    /// Nothing of the command is left.
+    fn main_gone(&mut self, index: Index, run: RunId, now: Time) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let State::Stopping(stopping) = &mut service.state else { return };
+        if stopping.run != run {
+            return;
+        }
+        if let Some(command) = stopping.command {
+            // The stop command has nothing left to stop; the rest of its time is for its own end.
+            stopping.run = command;
+            let spec = service.spec.clone();
+            if let Some(life) = self.lives.get_mut(&command) {
+                let time = life.limit.map_or(Duration::ZERO, |limit| limit.since(now));
+                let due = life.ask(&spec.stop, None, time, now);
+                self.send(command, due);
+            }
+            return;
+        }
+        self.after_exit(index, 0, now);
+    }
+
+    fn stop_command_over(
+        &mut self,
+        index: Index,
+        run: RunId,
+        main: RunId,
+        result: Result<Exit, Failure>,
+        now: Time,
+    ) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let State::Stopping(stopping) = &mut service.state else { return };
+        if stopping.command != Some(run) {
+            return;
+        }
+        stopping.command = None;
+        if stopping.run == run {
+            // The command of the service was gone before.
+            self.after_exit(index, 0, now);
+            return;
+        }
+        let role = Role::StopCommand { main };
+        let end = match result {
+            Ok(Exit::Code(0)) => return,
+            Ok(exit) => End::HookFailed { role, exit },
+            Err(failure) => End::NotStarted(failure),
+        };
+        let spec = service.spec.clone();
+        self.report(Notice::HookFailed { service: spec.name.clone(), role, end });
+        if let Some(life) = self.lives.get_mut(&main) {
+            let due = life.ask_after_all(&spec.stop, now);
+            self.send(main, due);
+        }
+    }
+
+    fn after_exit_over(
+        &mut self,
+        index: Index,
+        run: RunId,
+        at: usize,
+        result: Result<Exit, Failure>,
+        now: Time,
+    ) {
+        let Some(service) = self.services.get(index.0) else { return };
+        let State::Stopping(stopping) = &service.state else { return };
+        if stopping.run != run {
+            return;
+        }
+        let exit = stopping.end.as_ref().and_then(End::exit).unwrap_or(Exit::Code(0));
+        let role = Role::AfterExit { index: at, exit };
+        let end = match result {
+            Ok(Exit::Code(0)) => None,
+            Ok(exit) => Some(End::HookFailed { role, exit }),
+            Err(failure) => Some(End::NotStarted(failure)),
+        };
+        if let Some(end) = end {
+            let service = service.spec.name.clone();
+            self.report(Notice::HookFailed { service, role, end });
+        }
+        self.after_exit(index, at.saturating_add(1), now);
+    }
+
+    /// Runs the `after_exit` commands from `at` on, if the command of the service ran; then it is
+    /// decided what comes next.
+    fn after_exit(&mut self, index: Index, at: usize, now: Time) {
+        let Some(service) = self.services.get(index.0) else { return };
+        let State::Stopping(stopping) = &service.state else { return };
+        let mut stopping = stopping.clone();
+        let hook = service.spec.after_exit.get(at).is_some();
+        match stopping.end.as_ref().and_then(End::exit) {
+            Some(exit) if hook && !self.is_too_late() => {
+                let time = self.time_for(index, AFTER_EXIT_TIME_MAX, now);
+                let role = Role::AfterExit { index: at, exit };
+                stopping.run = self.spawn(index, role, Some(now.after(time)));
+                self.enter(index, State::Stopping(stopping), now);
+            }
+            Some(_) | None => self.settle(index, stopping.end, stopping.ran, now),
+        }
+    }
+
+    /// Nothing of the service runs any more: what now?
+    fn settle(&mut self, index: Index, end: Option<End>, ran: Duration, now: Time) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let spec = service.spec.clone();
+        let name = spec.name.clone();
+        let end = match (service.goal, end) {
+            (Goal::Up, Some(end)) => end,
+            (Goal::Down | Goal::Up, end) => {
+                let exit = end.as_ref().and_then(End::exit);
+                if !self.is_bare() {
+                    self.report(Notice::Stopped { service: name, exit });
+                }
+                self.enter(index, State::Down, now);
+                return;
+            }
+        };
+        let dice = self.dice.throw();
+        let after = restart::after(&spec, &end, ran, service.runs, service.ends, dice);
+        let (next, state, ends) = match after {
+            After::Restart => (Next::Restart, State::Waiting, 0),
+            After::Retry { wait, ends } => (
+                Next::Retry { wait, ends, limit: spec.backoff.limit },
+                State::Backoff { until: now.after(wait) },
+                ends,
+            ),
+            After::Complete => {
+                let exit = end.exit().unwrap_or(Exit::Code(0));
+                (Next::Completed, State::Completed { exit }, 0)
+            }
+            After::Fail { limit_reached } => (
+                Next::Failed { limit_reached },
+                State::Failed { reason: Reason::Ended(end.clone()) },
+                0,
+            ),
+        };
+        service.ends = ends;
+        let consequence = match state {
+            State::Completed { .. } => Some((spec.on_success, end.code())),
+            // A failure is never told as success, also where the code it ended with was 0.
+            State::Failed { .. } => Some((spec.on_failure, end.code().max(1))),
+            State::Down
+            | State::Waiting
+            | State::Starting { .. }
+            | State::Up { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. } => None,
+        };
+        let failed = matches!(state, State::Failed { .. });
+        // The end of the main command is its own affair.
+        if spec.kind != Kind::Main || end.exit().is_none() {
+            self.report(Notice::Ended { service: name.clone(), end, ran, next });
+        }
+        self.enter(index, state, now);
+        match consequence {
+            Some((Consequence::Shutdown, code)) => {
+                self.shut_down(code, By::Service { service: name, code }, None, now);
+            }
+            Some((Consequence::Continue, code)) if failed => {
+                self.first_failure.get_or_insert(code);
+            }
+            Some((Consequence::Continue, _)) | None => {}
+        }
+    }
+
+    // ---- starting ----
+
+    fn outlook(&self, index: Index) -> Outlook {
+        let Some(service) = self.services.get(index.0) else { return Outlook::Wait };
+        if service.state != State::Waiting || self.is_stopping() {
+            return Outlook::Wait;
+        }
+        let mut outlook = Outlook::Go;
+        for (other, condition) in &service.needs {
+            let Some(other) = self.services.get(other.0) else { continue };
+            let reached = match other.state {
+                State::Completed { .. } => true,
+                State::Up { .. } => match condition {
+                    Condition::Started => true,
+                    // A oneshot has no other way to be ready than to have done its work.
+                    Condition::Ready => other.spec.kind != Kind::Oneshot,
+                    Condition::Completed => false,
+                },
+                State::Failed { .. } => return Outlook::Never(other.spec.name.clone()),
+                State::Down
+                | State::Waiting
+                | State::Starting { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. } => false,
+            };
+            if !reached {
+                outlook = Outlook::Wait;
+            }
+        }
+        for other in &service.after {
+            let Some(other) = self.services.get(other.0) else { continue };
+            let known = match other.state {
+                State::Up { .. } => other.spec.kind != Kind::Oneshot,
+                State::Completed { .. } | State::Failed { .. } => true,
+                State::Down => other.goal == Goal::Down,
+                State::Waiting
+                | State::Starting { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. } => false,
+            };
+            if !known {
+                outlook = Outlook::Wait;
+            }
+        }
+        outlook
+    }
+
+    /// Starts a service whose needs are met.
+    fn launch(&mut self, index: Index, now: Time) {
+        self.launch_step(index, 0, now);
+    }
+
+    /// Runs the `before_start` command at `at`, or, when there is none, the command itself.
+    fn launch_step(&mut self, index: Index, at: usize, now: Time) {
+        let Some(service) = self.services.get(index.0) else { return };
+        let (role, limit) = match service.spec.before_start.get(at) {
+            Some(Argv { .. }) => {
+                (Role::BeforeStart { index: at }, Some(now.after(BEFORE_START_TIME_MAX)))
+            }
+            None => (Role::Main, None),
+        };
+        let run = self.spawn(index, role, limit);
+        self.enter(index, State::Starting { run }, now);
+    }
+
+    fn spawn(&mut self, index: Index, role: Role, limit: Option<Time>) -> RunId {
+        self.last_run = self.last_run.saturating_add(1);
+        let run = RunId(self.last_run);
+        self.lives.insert(run, Life::new(index, role, limit));
+        self.note_deadline(run);
+        if let Some(service) = self.services.get(index.0) {
+            self.actions.push_back(Action::Spawn { run, service: service.spec.clone(), role });
+        }
+        run
+    }
+
+    // ---- stopping ----
+
+    /// Stops a service that is no longer wanted, within `time`.
+    fn stop(&mut self, index: Index, time: Duration, first: Option<Signal>, now: Time) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        service.goal = Goal::Down;
+        let spec = service.spec.clone();
+        match service.state.clone() {
+            State::Down | State::Completed { .. } | State::Failed { .. } => {}
+            State::Waiting | State::Backoff { .. } => self.enter(index, State::Down, now),
+            State::Starting { run } => {
+                self.ask(run, &spec, first, time, now);
+                let stopping = Stopping { run, command: None, end: None, ran: Duration::ZERO };
+                self.enter(index, State::Stopping(stopping), now);
+            }
+            State::Up { run, since } => {
+                let command = if spec.stop.command.is_some() {
+                    if let Some(life) = self.lives.get_mut(&run) {
+                        life.wait(time, now);
+                    }
+                    self.note_deadline(run);
+                    let role = Role::StopCommand { main: run };
+                    Some(self.spawn(index, role, Some(now.after(time))))
+                } else {
+                    self.ask(run, &spec, first, time, now);
+                    None
+                };
+                let ran = now.since(since);
+                let stopping = Stopping { run, command, end: None, ran };
+                self.enter(index, State::Stopping(stopping), now);
+            }
+            State::Stopping(stopping) => {
+                for run in std::iter::once(stopping.run).chain(stopping.command) {
+                    if let Some(life) = self.lives.get_mut(&run) {
+                        life.hurry(time, now);
+                    }
+                    self.note_deadline(run);
+                }
+            }
+        }
+    }
+
+    /// Asks a run to end within `time`.
+    fn ask(&mut self, run: RunId, spec: &Spec, first: Option<Signal>, time: Duration, now: Time) {
+        let first = first.filter(|_| spec.kind == Kind::Main);
+        let due = self.lives.get_mut(&run).and_then(|l| l.ask(&spec.stop, first, time, now));
+        self.send(run, due);
+    }
+
+    /// The time that a service which asks for `wish` has: all of it, or its part of the budget.
+    fn time_for(&self, index: Index, wish: Duration, now: Time) -> Duration {
+        let Some(service) = self.services.get(index.0) else { return wish };
+        match &self.phase {
+            Phase::Stopping(shutdown) => shutdown.share(index, service.spec.kind, wish, now),
+            Phase::Serving
+            | Phase::Sweeping { .. }
+            | Phase::Killing { .. }
+            | Phase::Over { .. } => wish,
+        }
+    }
+
+    // ---- the end of everything ----
+
+    /// Begins to stop everything. `first` is what the main command is told.
+    fn shut_down(&mut self, code: u8, by: By, first: Option<Signal>, now: Time) {
+        if self.is_stopping() {
+            return;
+        }
+        // The end of a lone main command is no notice: it is what everybody waits for.
+        if !self.is_bare() {
+            self.report(Notice::ShuttingDown { by });
+        }
+        // With no budget, only what a main command left behind is still to be cleared away.
+        let least = LEFTOVERS_TIME_MAX.saturating_add(SHUTDOWN_RESERVE);
+        let end = now.after(self.rules.stop_timeout.unwrap_or(least));
+        let count = self.services.len();
+        let indices = || (0..count).map(Index);
+        for index in indices() {
+            let Some(service) = self.services.get_mut(index.0) else { continue };
+            service.goal = Goal::Down;
+            match service.state {
+                State::Waiting | State::Backoff { .. } => self.enter(index, State::Down, now),
+                State::Down
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Stopping(_)
+                | State::Completed { .. }
+                | State::Failed { .. } => {}
+            }
+        }
+        let shutdown = Shutdown::new(code, now, end, &self.services);
+        let free: VecDeque<Index> = indices().filter(|index| shutdown.is_free(*index)).collect();
+        self.deadlines.set(Who::Shutdown, Some(shutdown.kill_at));
+        self.phase = Phase::Stopping(shutdown);
+        self.stop_in_turn(free, first, now);
+    }
+
+    /// The turn of these services has come, since everyone who waits for them is done. Those that
+    /// are at rest already pass it on.
+    fn stop_in_turn(&mut self, mut free: VecDeque<Index>, first: Option<Signal>, now: Time) {
+        while let Some(index) = free.pop_front() {
+            let Some(service) = self.services.get(index.0) else { continue };
+            let time = self.time_for(index, service.spec.stop.timeout, now);
+            if !service.state.is_at_rest() {
+                // Coming to rest, now or later, releases those it waits for.
+                self.stop(index, time, first, now);
+                continue;
+            }
+            let Phase::Stopping(shutdown) = &mut self.phase else { return };
+            free.extend(service.waits_for.iter().filter(|other| shutdown.release(**other)));
+        }
+    }
+
+    /// Takes the whole a step further when everything before that is done.
+    fn go_on(&mut self, now: Time) {
+        let everyone_at_rest = self.at_rest == self.services.len();
+        match &self.phase {
+            Phase::Serving if everyone_at_rest => {
+                let code = self.first_failure.unwrap_or(0);
+                self.shut_down(code, By::NothingLeft { code }, None, now);
+                self.go_on_stopping(now);
+            }
+            Phase::Stopping(_) if everyone_at_rest => self.go_on_stopping(now),
+            Phase::Serving
+            | Phase::Stopping(_)
+            | Phase::Sweeping { .. }
+            | Phase::Killing { .. }
+            | Phase::Over { .. } => {}
+        }
+    }
+
+    /// No service is left: what nobody claimed is told, and then killed.
+    fn go_on_stopping(&mut self, now: Time) {
+        let Phase::Stopping(shutdown) = &self.phase else { return };
+        let (code, end) = (shutdown.code, shutdown.end);
+        let kill_at = shutdown.kill_at.min(now.after(LEFTOVERS_TIME_MAX));
+        self.deadlines.set(Who::Shutdown, Some(kill_at));
+        self.phase = Phase::Sweeping { code, end };
+        self.actions.push_back(Action::Sweep { signal: Signal::TERM });
+    }
+
+    fn alone(&mut self, _now: Time) {
+        match self.phase {
+            Phase::Sweeping { code, .. } | Phase::Killing { code } => self.over(code),
+            Phase::Serving | Phase::Stopping(_) | Phase::Over { .. } => {}
+        }
+    }
+
+    fn over(&mut self, code: u8) {
+        self.deadlines.set(Who::Shutdown, None);
+        self.phase = Phase::Over { code };
+    }
+
+    /// Whether there is no time left for anything but KILL.
+    fn is_too_late(&self) -> bool {
+        match self.phase {
+            Phase::Killing { .. } | Phase::Over { .. } => true,
+            Phase::Serving | Phase::Stopping(_) | Phase::Sweeping { .. } => false,
+        }
+    }
+
+    fn shutdown_due(&mut self, now: Time) {
+        match &self.phase {
+            Phase::Stopping(shutdown) => {
+                let (code, end) = (shutdown.code, shutdown.end);
+                let left = self.services.iter().filter(|s| !s.state.is_at_rest());
+                let services = left.map(|s| s.spec.name.clone()).collect();
+                self.report(Notice::OutOfTime { services });
+                self.kill_all(code, end, now);
+            }
+            Phase::Sweeping { code, end } => {
+                let (code, end) = (*code, *end);
+                self.report(Notice::KillingStrangers);
+                self.kill_all(code, end, now);
+            }
+            // Whoever is still there cannot be killed.
+            Phase::Killing { code } => self.over(*code),
+            Phase::Serving | Phase::Over { .. } => {}
+        }
+    }
+
+    fn kill_all(&mut self, code: u8, end: Time, now: Time) {
+        let end = end.min(now.after(SHUTDOWN_RESERVE));
+        self.deadlines.set(Who::Shutdown, Some(end));
+        self.phase = Phase::Killing { code };
+        for run in self.lives.keys().copied().collect::<Vec<_>>() {
+            let Some(life) = self.lives.get_mut(&run) else { continue };
+            let Some(service) = self.services.get(life.service.0) else { continue };
+            let due = life.kill(&service.spec.stop, None, now);
+            self.send(run, due);
+        }
+        self.actions.push_back(Action::Sweep { signal: Signal::KILL });
+    }
+
+    // ---- signals ----
+
+    fn signalled(&mut self, signal: Signal, sender: Sender, now: Time) {
+        let bare = self.is_bare();
+        let hangup = signal == Signal::HUP && sender == Sender::Kernel;
+        let stop = hangup || self.asks_to_stop(signal);
+        let stop = stop && !(bare && self.rules.stop_timeout.is_none());
+        if stop {
+            let first = match signal {
+                Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP => Some(signal),
+                _ => None,
+            };
+            if self.is_stopping() {
+                // Only the main command is told again; for the others nothing changes.
+                self.forward_to_main(first.unwrap_or(Signal::TERM));
+            } else {
+                self.shut_down(0, By::Signal(signal), first, now);
+            }
+            if signal == Signal::INT && sender == Sender::Kernel {
+                self.interrupt_typed(now);
+            }
+            return;
+        }
+        if signal == Signal::HUP && !bare {
+            self.report(Notice::ReloadNotSupported);
+            return;
+        }
+        self.forward_to_main(signal);
+        let wanting = self.services.iter().filter(|s| s.spec.forward_signals.contains(&signal));
+        let runs: Vec<RunId> = wanting.filter_map(|s| self.command_run(s)).collect();
+        for run in runs {
+            self.actions.push_back(Action::Kill { run, signal, scope: Scope::Process });
+        }
+    }
+
+    fn asks_to_stop(&self, signal: Signal) -> bool {
+        [Signal::TERM, Signal::INT, Signal::QUIT, Signal::PWR, Signal::HALT].contains(&signal)
+            || self.rules.stop_signals.contains(&signal)
+    }
+
+    /// Whether the main command is all there is.
+    fn is_bare(&self) -> bool {
+        match self.services.as_slice() {
+            [only] => only.spec.kind == Kind::Main,
+            _ => false,
+        }
+    }
+
+    /// Passes a signal on to the main command, if its process is there.
+    fn forward_to_main(&mut self, signal: Signal) {
+        // It waits for everybody else, so it stands last.
+        let Some(main) = self.services.last().filter(|s| s.spec.kind == Kind::Main) else {
+            return;
+        };
+        if let Some(run) = self.command_run(main) {
+            self.actions.push_back(Action::Kill { run, signal, scope: Scope::Process });
+        }
+    }
+
+    /// The run of a service's command, if its process is there.
+    fn command_run(&self, service: &Service) -> Option<RunId> {
+        let run = service.run()?;
+        let life = self.lives.get(&run)?;
+        (life.role == Role::Main && life.is_alive()).then_some(run)
+    }
+
+    /// An interrupt was typed on the terminal: the second one means now.
+    fn interrupt_typed(&mut self, now: Time) {
+        let Phase::Stopping(shutdown) = &mut self.phase else { return };
+        shutdown.typed = shutdown.typed.saturating_add(1);
+        if shutdown.typed >= 2 {
+            let (code, end) = (shutdown.code, shutdown.end);
+            self.kill_all(code, end, now);
+        }
+    }
+
+    // ---- deadlines ----
+
+    fn deadlines_passed(&mut self, now: Time) {
+        while let Some(who) = self.deadlines.take_due(now) {
+            match who {
+                Who::Life(run) => self.life_due(run, now),
+                Who::Service(index) => self.enter(index, State::Waiting, now),
+                Who::Shutdown => self.shutdown_due(now),
+            }
+        }
+    }
+
+    fn life_due(&mut self, run: RunId, now: Time) {
+        let Some(life) = self.lives.get_mut(&run) else { return };
+        let Some(service) = self.services.get(life.service.0) else { return };
+        let role = life.role;
+        let due = life.overdue(&service.spec.stop, now);
+        let name = service.spec.name.clone();
+        match due.and_then(|due| due.overdue) {
+            Some(Overdue::Stop) => {
+                let patience = Patience::Stop;
+                self.report(Notice::Killing { service: name, role, patience });
+            }
+            Some(Overdue::Limit) => {
+                let longest = match role {
+                    Role::BeforeStart { .. } => BEFORE_START_TIME_MAX,
+                    Role::AfterExit { .. } => AFTER_EXIT_TIME_MAX,
+                    Role::Main | Role::StopCommand { .. } => service.spec.stop.timeout,
+                };
+                let patience = Patience::Limit(longest);
+                self.report(Notice::Killing { service: name, role, patience });
+            }
+            Some(Overdue::Leftovers) => self.report(Notice::KillingLeftovers { service: name }),
+            None => {}
+        }
+        self.send(run, due);
+    }
+
+    // ---- the one place for each kind of change ----
+
+    /// Puts a service into another state, and tells everyone whom that concerns.
+    fn enter(&mut self, index: Index, state: State, now: Time) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let before = std::mem::replace(&mut service.state, state);
+        let deadline = match service.state {
+            State::Backoff { until } => Some(until),
+            State::Down
+            | State::Waiting
+            | State::Starting { .. }
+            | State::Up { .. }
+            | State::Stopping(_)
+            | State::Completed { .. }
+            | State::Failed { .. } => None,
+        };
+        self.deadlines.set(Who::Service(index), deadline);
+        if service.state == State::Waiting {
+            self.to_consider.insert(index);
+        }
+        let rests = service.state.is_at_rest();
+        let rested = before.is_at_rest();
+        if rests || matches!(service.state, State::Up { .. }) {
+            self.to_consider.extend(service.waited_for_by.iter().copied());
+        }
+        match (rested, rests) {
+            (false, true) => self.at_rest = self.at_rest.saturating_add(1),
+            (true, false) => self.at_rest = self.at_rest.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+        if rests && !rested {
+            self.release(index, now);
+        }
+    }
+
+    /// A service has come to rest: in a shutdown, if its turn had come, those it waits for are
+    /// next.
+    fn release(&mut self, index: Index, now: Time) {
+        let Phase::Stopping(shutdown) = &self.phase else { return };
+        if shutdown.is_free(index) {
+            self.stop_in_turn(VecDeque::from([index]), None, now);
+        }
+    }
+
+    /// Sends what a life says is due.
+    fn send(&mut self, run: RunId, due: Option<Due>) {
+        if let Some(Due { signal, scope, overdue: _ }) = due {
+            self.actions.push_back(Action::Kill { run, signal, scope });
+        }
+        self.note_deadline(run);
+    }
+
+    fn note_deadline(&mut self, run: RunId) {
+        let deadline = self.lives.get(&run).and_then(Life::deadline);
+        self.deadlines.set(Who::Life(run), deadline);
+    }
+
+    fn report(&mut self, notice: Notice) {
+        self.actions.push_back(Action::Report(notice));
+    }
+}
+
+impl Service {
+    /// The run its state is about: of its command, or of a command around it.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        match &self.state {
+            State::Up { run, .. } | State::Starting { run } => Some(*run),
+            State::Stopping(stopping) => Some(stopping.run),
+            State::Down
+            | State::Waiting
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! What the supervisor says: data for whoever watches, worded here in one place.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::state::{End, Reason};
+use crate::service::{Exit, Failure, Level, Name, Role, Signal};
+
+/// Something the supervisor says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The command of a service runs.
+    Started {
+        /// Whose.
+        service: Name,
+        /// How often it ran before.
+        restarts: u32,
+    },
+    /// A service has ended unasked, or could not be started.
+    Ended {
+        /// Which.
+        service: Name,
+        /// How.
+        end: End,
+        /// How long its command ran.
+        ran: Duration,
+        /// What comes next.
+        next: Next,
+    },
+    /// A service will not be started, because of another.
+    NotStarted {
+        /// Which.
+        service: Name,
+        /// Why.
+        reason: Reason,
+    },
+    /// A service that was asked to stop is down.
+    Stopped {
+        /// Which.
+        service: Name,
+        /// How its command ended, if it ran.
+        exit: Option<Exit>,
+    },
+    /// A run did not end in time and is killed.
+    Killing {
+        /// Of which service.
+        service: Name,
+        /// Which of its commands.
+        role: Role,
+        /// How long it was given.
+        patience: Patience,
+    },
+    /// The processes that a run left behind did not end in time and are killed.
+    KillingLeftovers {
+        /// Of which service.
+        service: Name,
+    },
+    /// A stop command or an `after_exit` command failed, and things go on without it.
+    HookFailed {
+        /// Of which service.
+        service: Name,
+        /// Which of its commands.
+        role: Role,
+        /// How.
+        end: End,
+    },
+    /// Everything is being stopped.
+    ShuttingDown {
+        /// Why.
+        by: By,
+    },
+    /// The time for a shutdown is over and these are killed.
+    OutOfTime {
+        /// Who is still there.
+        services: Vec<Name>,
+    },
+    /// What nobody claimed is still there at the end, and is killed.
+    KillingStrangers,
+    /// Somebody asked for a reload with a HUP.
+    ReloadNotSupported,
+}
+
+/// What a process did not respect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The time from the stop signal to the KILL.
+    Stop,
+    /// The longest time such a command may take.
+    Limit(Duration),
+}
+
+/// What comes after the end of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is started again at once.
+    Restart,
+    /// It is started again after a while.
+    Retry {
+        /// After how long.
+        wait: Duration,
+        /// The how manieth end in a row this was.
+        ends: u32,
+        /// How many there may be; 0 for any number.
+        limit: u32,
+    },
+    /// Nothing: it has done its work.
+    Completed,
+    /// Nothing: it has failed for good.
+    Failed {
+        /// Whether that was one end too many rather than its policy.
+        limit_reached: bool,
+    },
+}
+
+/// Why everything is being stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A signal asked for it.
+    Signal(Signal),
+    /// This service ended, and that was to end everything.
+    Service {
+        /// Which.
+        service: Name,
+        /// The exit code that makes.
+        code: u8,
+    },
+    /// No service is wanted or running any more.
+    NothingLeft {
+        /// The exit code that makes.
+        code: u8,
+    },
+}
+
+impl Notice {
+    /// How much it matters.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Started { .. } | Self::Stopped { .. } => Level::Info,
+            Self::Ended { next, .. } => match next {
+                Next::Completed => Level::Info,
+                Next::Restart | Next::Retry { .. } => Level::Warn,
+                Next::Failed { .. } => Level::Error,
+            },
+            Self::NotStarted { .. } => Level::Error,
+            Self::Killing { .. }
+            | Self::KillingLeftovers { .. }
+            | Self::HookFailed { .. }
+            | Self::OutOfTime { .. }
+            | Self::KillingStrangers
+            | Self::ReloadNotSupported => Level::Warn,
+            Self::ShuttingDown { by } => match by {
+                By::Signal(_) | By::NothingLeft { .. } => Level::Info,
+                By::Service { code: 0, .. } => Level::Info,
+                By::Service { .. } => Level::Error,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { service, restarts: 0 } => write!(f, "{service}: started"),
+            Self::Started { service, restarts } => {
+                write!(f, "{service}: started again (restart {restarts})")
+            }
+            Self::Ended { service, end, ran, next } => {
+                write!(f, "{service}: {end}")?;
+                if let End::Exited(_) = end {
+                    write!(f, " after {}", Rounded(*ran))?;
+                }
+                write!(f, "; {next}")
+            }
+            Self::NotStarted { service, reason } => write!(f, "{service}: not started: {reason}"),
+            Self::Stopped { service, exit: Some(exit) } => write!(f, "{service}: stopped ({exit})"),
+            Self::Stopped { service, exit: None } => write!(f, "{service}: stopped"),
+            Self::Killing { service, role: Role::Main, patience: Patience::Stop } => {
+                write!(f, "{service}: did not stop in time, is killed")
+            }
+            Self::Killing { service, role, patience: Patience::Stop } => {
+                write!(f, "{service}: its {role} did not stop in time, is killed")
+            }
+            Self::Killing { service, role, patience: Patience::Limit(limit) } => {
+                write!(f, "{service}: its {role} took longer than {}, is killed", Rounded(*limit))
+            }
+            Self::KillingLeftovers { service } => {
+                write!(f, "{service}: processes it left behind did not end in time, are killed")
+            }
+            Self::HookFailed { service, role, end } => {
+                write!(f, "{service}: its {role} failed: {end}; going on")
+            }
+            Self::ShuttingDown { by } => write!(f, "stopping everything: {by}"),
+            Self::OutOfTime { services } => {
+                f.write_str("the time to stop is over, killing")?;
+                for (at, service) in services.iter().enumerate() {
+                    write!(f, "{} {service}", if at == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+            Self::KillingStrangers => {
+                f.write_str("processes of no service did not end in time, are killed")
+            }
+            Self::ReloadNotSupported => f.write_str("SIGHUP: reload is not supported yet"),
+        }
+    }
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restart => f.write_str("starting again"),
+            Self::Retry { wait, ends, limit: 0 } => {
+                write!(f, "next attempt in {} ({ends} in a row)", Rounded(*wait))
+            }
+            Self::Retry { wait, ends, limit } => {
+                write!(f, "next attempt in {} ({ends} of {limit} in a row)", Rounded(*wait))
+            }
+            Self::Completed => f.write_str("completed"),
+            Self::Failed { limit_reached: true } => f.write_str("too often in a row, giving up"),
+            Self::Failed { limit_reached: false } => f.write_str("failed, not started again"),
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(signal) => write!(f, "{signal}"),
+            Self::Service { service, code } => write!(f, "{service} has ended (exit code {code})"),
+            Self::NothingLeft { code } => write!(f, "nothing left to run (exit code {code})"),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(exit) => exit.fmt(f),
+            Self::NotStarted(failure) => Failure::fmt(failure, f),
+            Self::HookFailed { role, exit } => write!(f, "its {role} failed ({exit})"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(end) => end.fmt(f),
+            Self::Dependency(name) => write!(f, "it needs {name}, which has failed"),
+        }
+    }
+}
+
+/// A duration to two or three digits: `1.3 s`, `250 ms`.
+struct Rounded(Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if self.0 < Duration::from_secs(1) {
+            write!(f, "{} ms", self.0.as_millis())
+        } else if self.0 < Duration::from_secs(10) {
+            write!(f, "{seconds:.1} s")
+        } else if self.0 < Duration::from_secs(600) {
+            write!(f, "{seconds:.0} s")
+        } else {
+            write!(f, "{:.0} min", seconds / 60.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Errno;
+
+    #[test]
+    fn notices_read_as_a_person_would_say_it() {
+        let web = || Name::new("web").unwrap();
+        let check = |notice: Notice, expected: &str| assert_eq!(notice.to_string(), expected);
+        check(
+            Notice::Ended {
+                service: web(),
+                end: End::Exited(Exit::Code(1)),
+                ran: Duration::from_millis(3210),
+                next: Next::Retry { wait: Duration::from_millis(200), ends: 2, limit: 10 },
+            },
+            "web: exit code 1 after 3.2 s; next attempt in 200 ms (2 of 10 in a row)",
+        );
+        check(
+            Notice::Ended {
+                service: web(),
+                end: End::NotStarted(Failure::errno(Failure::EXECUTE, "/web", Errno::ENOENT)),
+                ran: Duration::ZERO,
+                next: Next::Failed { limit_reached: false },
+            },
+            "web: cannot execute /web: no such file or directory; failed, not started again",
+        );
+        check(
+            Notice::NotStarted {
+                service: web(),
+                reason: Reason::Dependency(Name::new("db").unwrap()),
+            },
+            "web: not started: it needs db, which has failed",
+        );
+        check(
+            Notice::ShuttingDown { by: By::Service { service: web(), code: 3 } },
+            "stopping everything: web has ended (exit code 3)",
+        );
+        check(
+            Notice::OutOfTime { services: vec![web(), Name::new("db").unwrap()] },
+            "the time to stop is over, killing web, db",
+        );
+    }
+}
