@@ -57,3 +57,36 @@ pub const LINE_BYTES: usize = 16 << 10;
 pub const LINE_BYTES_MIN: usize = 256;
 /// See [`LINE_BYTES_MIN`].
 pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes read from one service in one round of a relay: what a pipe holds by default, see pipe(7).
+/// So a service that writes without end cannot keep the others waiting.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// Rendered bytes a relay collects before it writes them: two full reads with their prefixes.
+pub const OUT_BYTES: usize = 128 << 10;
+
+/// Bytes given to one write(2) on a sink: what a pipe holds by default. At the end of the budget
+/// the bytes of a write that is stuck count as lost, so this is how far that count can be off.
+pub const WRITE_BYTES: usize = 64 << 10;
+
+/// Events a relay takes from its epoll at once. Ready sources beyond that come with the next
+/// call; the kernel hands them out in turn.
+pub const RELAY_EVENTS: usize = 64;
+
+/// Stack of a relay thread: it calls nothing deep, and its buffers are on the heap; most of this
+/// is for the C library and for a panic that has to be told.
+pub const RELAY_STACK_BYTES: usize = 128 << 10;
+
+/// Ends of runs that are remembered a pipe while the relay is stuck: more than the last words of
+/// a crash loop that fit a pipe. Beyond that the last two count as one.
+pub const RUN_ENDS_MAX: usize = 16;
+
+/// A sink that does not take output is complained about at most this often.
+pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long after a log file could not be opened the next attempt is made, if there is output.
+pub const FILE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest message of onit itself, in bytes, everything included: a write of up to `PIPE_BUF`
+/// is never mixed with another one; see pipe(7).
+pub const NOTICE_BYTES_MAX: usize = 4096;

@@ -1,1 +1,11 @@
-//! output
+//! The log path, its pure part: bytes of a service in, whole lines of onit's out. Knows no
+//! descriptors, no clock and no thread; `linux` moves the bytes.
+#![forbid(unsafe_code)]
+
+mod lines;
+mod shape;
+mod stamp;
+
+pub use lines::Lines;
+pub use shape::{Shape, Stream, Style};
+pub use stamp::Stamp;

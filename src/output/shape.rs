@@ -1,0 +1,393 @@
+//! What a line looks like: its frame, how its content is encoded, and where it is cut.
+//!
+//! Everything that does not change from line to line is put together once; a line is then a few
+//! copies into the buffer of its caller, and allocates nothing.
+
+use super::Stamp;
+use crate::limits::{LINE_BYTES_MAX, LINE_BYTES_MIN};
+use crate::service::{Format, Level, Name};
+
+/// How lines are to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The form.
+    pub format: Format,
+    /// Whether `text` begins with the time; `json` always has it, `raw` never.
+    pub timestamps: bool,
+    /// Whether `text` is coloured: the sink is a terminal.
+    pub colours: bool,
+    /// Longest line, in bytes, everything included. Kept within the range `limits` gives.
+    pub max_line: usize,
+}
+
+/// Which stream a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output, or both in one.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The look of the lines of one stream: `open`, the time, `head`, the content, `close`.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    open: &'static [u8],
+    timestamps: bool,
+    head: Vec<u8>,
+    close: &'static [u8],
+    /// Closes every piece of a line but the last.
+    close_partial: &'static [u8],
+    encoding: Encoding,
+    /// What is left of the longest line for the encoded content of a whole line.
+    room: usize,
+    /// The same for a piece that is not the last.
+    room_partial: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    /// As it came.
+    Plain,
+    /// As the inside of a JSON string.
+    Json,
+}
+
+/// One byte becomes six at most, as in `\u0000`, and never none.
+const JSON_EXPANSION: usize = 6;
+
+const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
+
+impl Shape {
+    /// The lines of a service.
+    #[must_use]
+    pub fn of_service(style: Style, service: &Name, stream: Stream) -> Self {
+        let service = service.as_str();
+        match style.format {
+            Format::Text => {
+                let name = if style.colours {
+                    format!("\x1b[{}m{service}\x1b[0m | ", colour(service))
+                } else {
+                    format!("{service} | ")
+                };
+                Self::text(style, &name, b"\n", " …\n".as_bytes())
+            }
+            Format::Json => {
+                let stream = stream.as_str();
+                Self::json(style, &format!("\"service\":\"{service}\",\"stream\":\"{stream}\""))
+            }
+            Format::Raw => Self::raw(style.max_line),
+        }
+    }
+
+    /// What onit itself says. There is no `raw` form of it: it did not come as a line, and what
+    /// has no name on it could be anybody's.
+    #[must_use]
+    pub fn of_notice(style: Style, level: Level) -> Self {
+        let name = Name::ONIT;
+        let escape = if style.colours { escape(level) } else { None };
+        match style.format {
+            Format::Text | Format::Raw => match escape {
+                Some(escape) => Self::text(
+                    style,
+                    &format!("{escape}{name} | "),
+                    b"\x1b[0m\n",
+                    " …\x1b[0m\n".as_bytes(),
+                ),
+                None => Self::text(style, &format!("{name} | "), b"\n", " …\n".as_bytes()),
+            },
+            Format::Json => {
+                let (stream, level) = (Stream::Stderr.as_str(), word(level));
+                Self::json(
+                    style,
+                    &format!(
+                        "\"service\":\"{name}\",\"stream\":\"{stream}\",\"level\":\"{level}\""
+                    ),
+                )
+            }
+        }
+    }
+
+    /// Lines as they came.
+    #[must_use]
+    pub fn raw(max_line: usize) -> Self {
+        Self {
+            open: b"",
+            timestamps: false,
+            head: Vec::new(),
+            close: b"\n",
+            close_partial: b"\n",
+            encoding: Encoding::Plain,
+            room: 0,
+            room_partial: 0,
+        }
+        .measured(max_line)
+    }
+
+    /// Longest content that can make one whole line, in bytes as they came. What is longer is
+    /// known to need a cut, before its end is seen.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// The content of a complete line without what only marked its end.
+    #[must_use]
+    pub fn trimmed<'a>(&self, content: &'a [u8]) -> &'a [u8] {
+        match self.encoding {
+            Encoding::Plain => content,
+            Encoding::Json => content.strip_suffix(b"\r").unwrap_or(content),
+        }
+    }
+
+    /// Whether lines carry the time.
+    #[must_use]
+    pub fn is_stamped(&self) -> bool {
+        self.timestamps
+    }
+
+    /// Appends `content` as one line to `out`, or, where it is too long for one, its first piece,
+    /// marked as such. Returns how much of `content` that was: all of it, or at least one byte.
+    pub fn write(&self, content: &[u8], stamp: &Stamp, out: &mut Vec<u8>) -> usize {
+        let (piece, close) = match self.cut(content).and_then(|at| content.get(..at)) {
+            Some(piece) => (piece, self.close_partial),
+            None => (content, self.close),
+        };
+        out.extend_from_slice(self.open);
+        if self.timestamps {
+            out.extend_from_slice(stamp.as_bytes());
+        }
+        out.extend_from_slice(&self.head);
+        match self.encoding {
+            Encoding::Plain => out.extend_from_slice(piece),
+            Encoding::Json => encode(piece, out),
+        }
+        out.extend_from_slice(close);
+        piece.len()
+    }
+
+    /// Where `content` must be cut; none if it fits.
+    fn cut(&self, content: &[u8]) -> Option<usize> {
+        match self.encoding {
+            Encoding::Plain => {
+                (content.len() > self.room).then(|| character_start(content, self.room_partial))
+            }
+            Encoding::Json if content.len() <= self.room / JSON_EXPANSION => None,
+            Encoding::Json => json_cut(content, self.room, self.room_partial),
+        }
+    }
+
+    fn text(style: Style, name: &str, close: &'static [u8], close_partial: &'static [u8]) -> Self {
+        let gap = if style.timestamps { " " } else { "" };
+        Self {
+            open: b"",
+            timestamps: style.timestamps,
+            head: [gap, name].concat().into_bytes(),
+            close,
+            close_partial,
+            encoding: Encoding::Plain,
+            room: 0,
+            room_partial: 0,
+        }
+        .measured(style.max_line)
+    }
+
+    /// Names and words need no escape: they are letters, digits and `_ . @ -`.
+    fn json(style: Style, members: &str) -> Self {
+        Self {
+            open: b"{\"time\":\"",
+            timestamps: true,
+            head: ["\",", members, ",\"message\":\""].concat().into_bytes(),
+            close: b"\"}\n",
+            close_partial: b"\",\"partial\":true}\n",
+            encoding: Encoding::Json,
+            room: 0,
+            room_partial: 0,
+        }
+        .measured(style.max_line)
+    }
+
+    fn measured(mut self, max_line: usize) -> Self {
+        let stamp = if self.timestamps { Stamp::BYTES } else { 0 };
+        let left = max_line
+            .clamp(LINE_BYTES_MIN, LINE_BYTES_MAX)
+            .saturating_sub(self.open.len())
+            .saturating_sub(stamp)
+            .saturating_sub(self.head.len());
+        // The smallest line has room for the longest name with all that goes with it, so that at
+        // least one character is left for each piece; the tests hold it to that.
+        self.room = left.saturating_sub(self.close.len()).max(JSON_EXPANSION);
+        self.room_partial = left.saturating_sub(self.close_partial.len()).max(JSON_EXPANSION);
+        self
+    }
+}
+
+impl Stream {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// The colour of a name on a terminal: always the same for the same name, and never one of those
+/// that onit's own warnings and errors have.
+fn colour(name: &str) -> u8 {
+    // FNV-1a: names that differ in one letter, as web@1 and web@2, get different colours.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    match hash.rotate_right(32) % 8 {
+        0 => 36,
+        1 => 32,
+        2 => 35,
+        3 => 34,
+        4 => 96,
+        5 => 92,
+        6 => 95,
+        _ => 94,
+    }
+}
+
+fn escape(level: Level) -> Option<&'static str> {
+    match level {
+        Level::Error => Some("\x1b[31m"),
+        Level::Warn => Some("\x1b[33m"),
+        Level::Info | Level::Debug => None,
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    }
+}
+
+/// The last place up to `at` that is not inside a UTF-8 character; `at` itself in what is not
+/// UTF-8.
+fn character_start(content: &[u8], at: usize) -> usize {
+    // A character has at most three bytes after its first.
+    let is_inside = |at: usize| content.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let lowest = at.saturating_sub(3).max(1);
+    (lowest..=at).rev().find(|at| !is_inside(*at)).unwrap_or(at)
+}
+
+/// Where the encoding of `content` must be cut so that it takes at most `room_partial`; none if it
+/// takes at most `room` as a whole.
+fn json_cut(content: &[u8], room: usize, room_partial: usize) -> Option<usize> {
+    let mut taken: usize = 0;
+    let mut at: usize = 0;
+    let mut cut: usize = 0;
+    // A step is what must stay together: `from` bytes as they came, `to` bytes encoded.
+    let mut step = |from: usize, to: usize| {
+        taken = taken.saturating_add(to);
+        at = at.saturating_add(from);
+        if taken <= room_partial {
+            cut = at;
+        }
+        taken > room
+    };
+    for chunk in content.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let from = character.len_utf8();
+            let to = u8::try_from(character).map_or(from, |byte| match escaped(byte) {
+                Escaped::No => from,
+                Escaped::Short(_) => 2,
+                Escaped::Long => JSON_EXPANSION,
+            });
+            if step(from, to) {
+                return Some(cut);
+            }
+        }
+        let invalid = chunk.invalid().len();
+        if invalid > 0 && step(invalid, REPLACEMENT.len()) {
+            return Some(cut);
+        }
+    }
+    None
+}
+
+#[derive(Clone, Copy)]
+enum Escaped {
+    No,
+    /// A backslash and this.
+    Short(u8),
+    /// `\u00` and two digits.
+    Long,
+}
+
+fn escaped(byte: u8) -> Escaped {
+    match byte {
+        b'"' | b'\\' => Escaped::Short(byte),
+        b'\n' => Escaped::Short(b'n'),
+        b'\r' => Escaped::Short(b'r'),
+        b'\t' => Escaped::Short(b't'),
+        0..=0x1F | 0x7F => Escaped::Long,
+        _ => Escaped::No,
+    }
+}
+
+/// Appends `content` as the inside of a JSON string.
+fn encode(content: &[u8], out: &mut Vec<u8>) {
+    // Almost everything is UTF-8, and to see that at once is faster than chunk by chunk.
+    if let Ok(valid) = std::str::from_utf8(content) {
+        return encode_valid(valid.as_bytes(), out);
+    }
+    for chunk in content.utf8_chunks() {
+        encode_valid(chunk.valid().as_bytes(), out);
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice(REPLACEMENT);
+        }
+    }
+}
+
+fn encode_valid(content: &[u8], out: &mut Vec<u8>) {
+    let mut rest = content;
+    loop {
+        let (plain, special) = rest.split_at_checked(plain_bytes(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
+        match escaped(*byte) {
+            Escaped::No => out.push(*byte),
+            Escaped::Short(letter) => out.extend_from_slice(&[b'\\', letter]),
+            Escaped::Long => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[hexadecimal(byte >> 4), hexadecimal(byte & 0xF)]);
+            }
+        }
+        rest = after;
+    }
+}
+
+/// How many bytes at the beginning of `bytes` need no escape.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    // Eight at a time, since this is what the time of a JSON line goes into.
+    let (words, _) = bytes.as_chunks::<8>();
+    let plain_words = words.iter().take_while(|word| is_plain(u64::from_ne_bytes(**word))).count();
+    let from = plain_words.saturating_mul(8);
+    let rest = bytes.get(from..).unwrap_or_default();
+    let more = rest.iter().take_while(|byte| matches!(escaped(**byte), Escaped::No)).count();
+    from.saturating_add(more)
+}
+
+/// Whether none of eight bytes needs an escape. A byte is below n (up to 128) if taking n from it
+/// borrows and its own highest bit is not set; it is n if its exclusive or with n is below 1. A
+/// borrow may reach the next byte, but only from one that is found anyway.
+fn is_plain(word: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    let below = |word: u64, n: u64| word.wrapping_sub(EACH.wrapping_mul(n)) & !word & HIGHEST;
+    let equal = |n: u8| below(word ^ EACH.wrapping_mul(u64::from(n)), 1);
+    below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0x7F) == 0
+}
+
+fn hexadecimal(digit: u8) -> u8 {
+    match digit {
+        0..=9 => digit | b'0',
+        _ => digit.saturating_sub(10).saturating_add(b'a'),
+    }
+}
