@@ -1,1 +1,2 @@
 //! linux
+pub mod relay;
