@@ -1,2 +1,4 @@
 //! linux
+pub mod console;
+pub mod notices;
 pub mod relay;

@@ -1,0 +1,267 @@
+//! onit's own voice: what is said through the `log` crate, as lines of the service `onit`.
+//!
+//! Whoever speaks never waits: a message is one write to a non-blocking pipe, which the relay to
+//! standard error empties. When the pipe is full, messages are dropped and counted, and the count
+//! is told as soon as there is room.
+
+use std::fmt::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::write;
+
+use super::console::{ConsoleSettings, Identity, Relays};
+use super::relay::{OnRoom, Pipe, errno, lock, wall_clock};
+use crate::limits::NOTICE_BYTES_MAX;
+use crate::output::{Lines, Shape, Stamp, Stream, Style};
+use crate::service::{Failure, Level};
+
+/// The logger. Neither a pipe nor a thread exists before the first message.
+#[derive(Debug)]
+pub struct Notices {
+    settings: ConsoleSettings,
+    relays: Arc<Relays>,
+    voice: Mutex<Option<Voice>>,
+    /// Messages dropped and not told about.
+    dropped: Arc<AtomicU64>,
+}
+
+/// The way to the relay.
+#[derive(Clone, Debug)]
+struct Voice {
+    pipe: Arc<Pipe>,
+    style: Style,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The text of one message, up to a bound, without anything that would end its line or move a
+/// cursor.
+struct Text(String);
+
+impl Notices {
+    pub(super) fn new(settings: ConsoleSettings, relays: Arc<Relays>) -> Self {
+        Self { settings, relays, voice: Mutex::default(), dropped: Arc::default() }
+    }
+
+    /// Makes this the logger of the process, unless there is one: the first stays.
+    pub fn install(self: Arc<Self>) {
+        let level = match self.settings.level {
+            Level::Error => LevelFilter::Error,
+            Level::Warn => LevelFilter::Warn,
+            Level::Info => LevelFilter::Info,
+            Level::Debug => LevelFilter::Trace,
+        };
+        if log::set_boxed_logger(Box::new(self)).is_ok() {
+            log::set_max_level(level);
+        }
+    }
+
+    /// Says `text`, or drops it.
+    pub fn say(&self, level: Level, text: &fmt::Arguments<'_>) {
+        if level > self.settings.level {
+            return;
+        }
+        match self.voice() {
+            Ok(voice) => voice.say(level, text),
+            Err(_) => self.say_directly(level, text),
+        }
+    }
+
+    fn voice(&self) -> Result<Voice, Failure> {
+        let mut place = lock(&self.voice);
+        if let Some(voice) = &*place {
+            return Ok(voice.clone());
+        }
+        let Identity { key, is_terminal } = self.relays.identity(Stream::Stderr).clone();
+        let pipe = Arc::new(Pipe::open()?);
+        // Unlike a service's, both ends are ours alone.
+        fcntl(pipe.writer(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+            .map_err(|error| Failure::errno("open", "a pipe for messages", errno(error)))?;
+        let dropped = Arc::clone(&self.dropped);
+        let style = style(self.settings, is_terminal);
+        let voice = Voice { pipe: Arc::clone(&pipe), style, dropped };
+        let speaker = voice.clone();
+        let on_room: OnRoom = Box::new(move || speaker.say_dropped());
+        let lines = Lines::new(Shape::raw(NOTICE_BYTES_MAX));
+        let sink = || self.relays.sink(Stream::Stderr);
+        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, Some(on_room)))?;
+        *place = Some(voice.clone());
+        Ok(voice)
+    }
+
+    /// Without descriptors or threads there is no relay, and just that may be what is to be said.
+    /// If standard error has room now, a message this short does not block on it.
+    fn say_directly(&self, level: Level, text: &fmt::Arguments<'_>) {
+        let is_said = self.relays.duplicate_stderr().is_some_and(|stderr| {
+            let line = line(style(self.settings, false), level, text);
+            has_room(stderr.as_fd()) && write(&stderr, &line).is_ok()
+        });
+        if !is_said {
+            self.dropped.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Log for Notices {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        level(metadata.level()) <= self.settings.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.say(level(record.level()), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+impl Voice {
+    fn say(&self, level: Level, text: &fmt::Arguments<'_>) {
+        self.say_dropped();
+        if !self.write(&line(self.style, level, text)) {
+            self.dropped.fetch_add(1, Ordering::SeqCst);
+            // The relay may have emptied the pipe in between, and then would not come again.
+            self.say_dropped();
+        }
+    }
+
+    fn say_dropped(&self) {
+        let dropped = self.dropped.swap(0, Ordering::SeqCst);
+        if dropped == 0 {
+            return;
+        }
+        let messages = if dropped == 1 { "message" } else { "messages" };
+        let text = line(self.style, Level::Warn, &format_args!("{dropped} {messages} dropped"));
+        if !self.write(&text) {
+            self.dropped.fetch_add(dropped, Ordering::SeqCst);
+        }
+    }
+
+    /// All of `line` or nothing: it is not longer than `PIPE_BUF`, see pipe(7).
+    fn write(&self, line: &[u8]) -> bool {
+        write(self.pipe.writer(), line).is_ok()
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.len() > NOTICE_BYTES_MAX {
+                return Err(fmt::Error);
+            }
+            if character.is_control() {
+                self.0.extend(character.escape_default());
+            } else {
+                self.0.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The message as one line; what does not fit is cut, and the cut is marked.
+fn line(style: Style, level: Level, text: &fmt::Arguments<'_>) -> Vec<u8> {
+    let mut message = Text(String::new());
+    // An error only says that there is more than enough.
+    let _ = message.write_fmt(*text);
+    let mut line = Vec::new();
+    Shape::of_notice(style, level).write(message.0.as_bytes(), &Stamp::at(wall_clock()), &mut line);
+    line
+}
+
+fn style(settings: ConsoleSettings, is_terminal: bool) -> Style {
+    Style {
+        format: settings.format,
+        timestamps: settings.timestamps,
+        colours: settings.colours && is_terminal,
+        max_line: NOTICE_BYTES_MAX,
+    }
+}
+
+fn has_room(descriptor: BorrowedFd<'_>) -> bool {
+    let mut ready = [PollFd::new(descriptor, PollFlags::POLLOUT)];
+    let _ = poll(&mut ready, PollTimeout::ZERO);
+    let [ready] = ready;
+    ready.revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
+}
+
+fn level(level: log::Level) -> Level {
+    match level {
+        log::Level::Error => Level::Error,
+        log::Level::Warn => Level::Warn,
+        log::Level::Info => Level::Info,
+        log::Level::Debug | log::Level::Trace => Level::Debug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::console::tests::{over, relays};
+    use super::super::relay::tests::{console, expect, read_bytes};
+    use super::*;
+
+    #[test]
+    fn nothing_runs_before_the_first_message() {
+        let (reader, writer) = console();
+        let console = over(writer.try_clone().unwrap(), writer);
+        let notices = console.notices();
+        notices.say(Level::Debug, &format_args!("nobody asked"));
+        assert_eq!(relays(&console), 0);
+        notices.say(Level::Warn, &format_args!("web: exit code {}\nrm\x1b[2J", 3));
+        expect(&reader, "onit | web: exit code 3\\nrm\\u{1b}[2J\n");
+        assert_eq!(relays(&console), 1);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_to_what_a_pipe_takes_whole() {
+        let (reader, writer) = console();
+        let console = over(writer.try_clone().unwrap(), writer);
+        console.notices().say(Level::Error, &format_args!("{}", "ü".repeat(5000)));
+        let all = String::from_utf8(read_bytes(&reader, NOTICE_BYTES_MAX)).unwrap();
+        assert!(all.starts_with("onit | üü"));
+        assert!(all.ends_with("ü …\n"));
+    }
+
+    #[test]
+    fn messages_nobody_takes_are_counted_and_the_count_is_told() {
+        let (reader, writer) = console();
+        let console = over(writer.try_clone().unwrap(), writer);
+        let notices = console.notices();
+        let long = "x".repeat(1000);
+        // More than two pipes and a relay hold; none of it makes us wait.
+        const SAID: usize = 1000;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..SAID / 4 {
+                        notices.say(Level::Info, &format_args!("{long}"));
+                    }
+                });
+            }
+        });
+        let line = format!("onit | {long}\n");
+        let (mut whole, mut dropped) = (0, 0);
+        while whole + dropped < SAID {
+            let start = String::from_utf8(read_bytes(&reader, 8)).unwrap();
+            if line.starts_with(&start) {
+                let rest = read_bytes(&reader, line.len() - 8);
+                assert!(rest == line.as_bytes()[8..]);
+                whole += 1;
+            } else {
+                let mut text = start;
+                while !text.ends_with('\n') {
+                    text.push(char::from(read_bytes(&reader, 1)[0]));
+                }
+                let count = text.strip_prefix("onit | ").unwrap();
+                let (count, words) = count.split_once(' ').unwrap();
+                assert!(words == "messages dropped\n" || words == "message dropped\n", "{words}");
+                dropped += count.parse::<usize>().unwrap();
+            }
+        }
+        assert_eq!(whole + dropped, SAID);
+        assert!(dropped > 0);
+    }
+}
