@@ -54,6 +54,9 @@ impl fmt::Display for Errno {
 pub enum Why {
     /// The system said so.
     Errno(Errno),
+    /// The system said so, and we know what it means by it: a script "does not exist" when its
+    /// interpreter is missing. Policy sees the number, a person the text.
+    Explained(Errno, String),
     /// We know without asking the system: "no user of that name in /etc/passwd".
     Known(String),
 }
@@ -79,6 +82,17 @@ impl Failure {
         Self { operation, object: object.into(), why: Why::Errno(errno) }
     }
 
+    /// The system refused `operation` on `object`, and `text` says what it means by it.
+    #[must_use]
+    pub fn explained(
+        operation: &'static str,
+        object: impl Into<String>,
+        errno: Errno,
+        text: impl Into<String>,
+    ) -> Self {
+        Self { operation, object: object.into(), why: Why::Explained(errno, text.into()) }
+    }
+
     /// `operation` on `object` cannot work, for a reason known without asking the system.
     #[must_use]
     pub fn known(
@@ -93,7 +107,9 @@ impl Failure {
     #[must_use]
     pub fn is_about_the_command(&self) -> bool {
         match self.why {
-            Why::Errno(errno) => self.operation == Self::EXECUTE && errno.is_about_the_file(),
+            Why::Errno(errno) | Why::Explained(errno, _) => {
+                self.operation == Self::EXECUTE && errno.is_about_the_file()
+            }
             Why::Known(_) => false,
         }
     }
@@ -103,8 +119,12 @@ impl Failure {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self.why {
-            Why::Errno(Errno::ENOENT) if self.operation == Self::EXECUTE => 127,
-            Why::Errno(_) | Why::Known(_) => 126,
+            Why::Errno(Errno::ENOENT) | Why::Explained(Errno::ENOENT, _)
+                if self.operation == Self::EXECUTE =>
+            {
+                127
+            }
+            Why::Errno(_) | Why::Explained(..) | Why::Known(_) => 126,
         }
     }
 }
@@ -114,7 +134,7 @@ impl fmt::Display for Failure {
         write!(f, "cannot {} {}: ", self.operation, self.object)?;
         match &self.why {
             Why::Errno(errno) => errno.fmt(f),
-            Why::Known(text) => f.write_str(text),
+            Why::Explained(_, text) | Why::Known(text) => f.write_str(text),
         }
     }
 }
@@ -129,6 +149,11 @@ mod tests {
     fn a_failure_reads_as_a_sentence() {
         let failure = Failure::errno(Failure::EXECUTE, "/app/server", Errno::ENOENT);
         assert_eq!(failure.to_string(), "cannot execute /app/server: no such file or directory");
+        assert_eq!(failure.code(), 127);
+        assert!(failure.is_about_the_command());
+        let text = "its interpreter /bin/bash is missing";
+        let failure = Failure::explained(Failure::EXECUTE, "/app/run", Errno::ENOENT, text);
+        assert_eq!(failure.to_string(), format!("cannot execute /app/run: {text}"));
         assert_eq!(failure.code(), 127);
         assert!(failure.is_about_the_command());
         let failure = Failure::errno("change directory to", "/srv", Errno::ENOENT);
