@@ -90,3 +90,6 @@ pub const FILE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest message of onit itself, in bytes, everything included: a write of up to `PIPE_BUF`
 /// is never mixed with another one; see pipe(7).
 pub const NOTICE_BYTES_MAX: usize = 4096;
+
+/// Names read of one directory: twice the services of a plan, and room for what is none.
+pub const DIRECTORY_ENTRIES_MAX: usize = 100_000;

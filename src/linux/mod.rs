@@ -2,3 +2,6 @@
 pub mod console;
 pub mod notices;
 pub mod relay;
+
+mod errno;
+pub mod files;
