@@ -3,5 +3,7 @@ pub mod console;
 pub mod notices;
 pub mod relay;
 
+pub mod environment;
 mod errno;
 pub mod files;
+pub mod users;

@@ -1,0 +1,313 @@
+//! The environment of a child: what it has of onit's own, what its files and its service file say.
+//! Decides who wins and what never reaches a service; knows nothing of how it is handed over.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use super::files;
+use super::users::Account;
+use crate::limits::TEXT_FILE_BYTES_MAX;
+use crate::service::{Environment, Failure, Inherit};
+
+/// Where commands are looked for when nobody set a `PATH`: what container engines set.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Spoken between onit and whoever started it: sd_notify(3), sd_listen_fds(3),
+/// sd_watchdog_enabled(3). A service that took them for its own would answer in onit's place. They
+/// are named one by one, since `LISTEN_ADDR` and its like are the services' own.
+const ONITS_OWN: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+/// Variables, by name.
+pub type Variables = BTreeMap<OsString, OsString>;
+
+/// Where the environment of a child comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// onit's own variables.
+    pub own: &'a [(OsString, OsString)],
+    /// What the service file says.
+    pub environment: &'a Environment,
+    /// The user it becomes; none: it stays who we are.
+    pub account: Option<&'a Account>,
+    /// What onit tells a command of its own making: `ONIT_…`.
+    pub told: &'a [(&'static str, OsString)],
+}
+
+/// Builds the environment of a child. Later sources win: onit's own variables, the user's, the
+/// files in their order, the variables of the service file, what onit tells.
+///
+/// # Errors
+/// A file that cannot be read or says what cannot be in an environment.
+pub fn build(sources: Sources<'_>) -> Result<Variables, Failure> {
+    let mut variables = Variables::new();
+    for (name, value) in sources.own {
+        if !is_onits_own(name) && is_inherited(name, &sources.environment.inherit) {
+            variables.insert(name.clone(), value.clone());
+        }
+    }
+    if let Some(account) = sources.account {
+        variables.insert("HOME".into(), account.home.clone());
+        set_or_remove(&mut variables, "USER", account.name.as_ref());
+        set_or_remove(&mut variables, "LOGNAME", account.name.as_ref());
+        set_or_remove(&mut variables, "SHELL", account.shell.as_ref());
+    }
+    for path in &sources.environment.files {
+        let text = files::read(path, TEXT_FILE_BYTES_MAX)
+            .map_err(|errno| Failure::errno("read", path.display().to_string(), errno))?;
+        variables.extend(parse(&text, path, sources.own)?);
+    }
+    for (name, value) in &sources.environment.variables {
+        let broken = name.is_empty()
+            || name.as_bytes().iter().any(|byte| matches!(byte, 0 | b'='))
+            || value.as_bytes().contains(&0);
+        if broken {
+            let why = "a name is not empty and has no `=`, and neither has a NUL byte";
+            return Err(Failure::known("set variable", name.display().to_string(), why));
+        }
+        variables.insert(name.clone(), value.clone());
+    }
+    variables.extend(sources.told.iter().map(|(name, value)| ((*name).into(), value.clone())));
+    variables.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+    Ok(variables)
+}
+
+/// For a number without an entry: what is inherited speaks of somebody else.
+fn set_or_remove(variables: &mut Variables, name: &str, value: Option<&OsString>) {
+    match value {
+        Some(value) => variables.insert(name.into(), value.clone()),
+        None => variables.remove(OsStr::new(name)),
+    };
+}
+
+fn is_onits_own(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b"ONIT_") || ONITS_OWN.iter().any(|own| name == *own)
+}
+
+fn is_inherited(name: &OsStr, inherit: &Inherit) -> bool {
+    match inherit {
+        Inherit::All => true,
+        Inherit::Nothing => false,
+        Inherit::Patterns(patterns) => {
+            patterns.iter().any(|pattern| fits(name.as_bytes(), pattern.as_bytes()))
+        }
+    }
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for anything.
+fn fits(name: &[u8], pattern: &[u8]) -> bool {
+    let mut pieces = pattern.split(|byte| *byte == b'*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let Some(last) = pieces.next_back() else { return rest.is_empty() };
+    // The first place where a piece is found leaves the most for those behind it.
+    for piece in pieces {
+        let Some(found) = after(rest, piece) else { return false };
+        rest = found;
+    }
+    rest.ends_with(last)
+}
+
+/// What follows the first `piece` in `text`.
+fn after<'a>(text: &'a [u8], piece: &[u8]) -> Option<&'a [u8]> {
+    (0..=text.len()).find_map(|at| text.get(at..)?.strip_prefix(piece))
+}
+
+/// Reads the format of `docker run --env-file`: `KEY=value` with nothing quoted, `KEY` alone for
+/// onit's own variable if it is set, `#` before a comment, blank lines.
+fn parse(
+    text: &[u8],
+    path: &Path,
+    own: &[(OsString, OsString)],
+) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut variables = Vec::new();
+    for (number, line) in (1u64..).zip(text.split(|byte| *byte == b'\n')) {
+        let broken =
+            |why: &str| Err(Failure::known("read", format!("{}:{number}", path.display()), why));
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        if line.contains(&0) {
+            return broken("a NUL byte");
+        }
+        let mut parts = line.splitn(2, |byte| *byte == b'=');
+        let name = parts.next().unwrap_or_default();
+        let value = parts.next();
+        // Blanks behind a name that stands alone are only seen by an editor.
+        let name = if value.is_some() { name } else { name.trim_ascii_end() };
+        if name.is_empty() {
+            return broken("no name before `=`");
+        }
+        if name.iter().any(u8::is_ascii_whitespace) {
+            return broken("a name with a blank in it");
+        }
+        let name = OsString::from_vec(name.to_vec());
+        let value = match value {
+            Some(value) => Some(OsString::from_vec(value.to_vec())),
+            None if is_onits_own(&name) => None,
+            None => own.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
+        };
+        variables.extend(value.map(|value| (name, value)));
+    }
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn an_environment_file_is_dockers() {
+        let check = |text: &str, expected: Result<&[(&str, &str)], &str>| {
+            let own = pairs(&[("LANG", "C"), ("ONIT_SOCKET", "/x"), ("NOTIFY_SOCKET", "/n")]);
+            let found = parse(text.as_bytes(), Path::new("/e"), &own);
+            let expected = expected.map(pairs).map_err(String::from);
+            assert_eq!(found.map_err(|failure| failure.to_string()), expected, "{text:?}");
+        };
+        check("", Ok(&[]));
+        check("A=1\nB=2", Ok(&[("A", "1"), ("B", "2")]));
+        check("\u{feff}A=1\r\n\r\nB=2\r\n", Ok(&[("A", "1"), ("B", "2")]));
+        check("# no\n  # no\n\n  A=1", Ok(&[("A", "1")]));
+        check("A=", Ok(&[("A", "")]));
+        check("A=\"b c\" # d ", Ok(&[("A", "\"b c\" # d ")]));
+        check("A=b=c", Ok(&[("A", "b=c")]));
+        check("A= b", Ok(&[("A", " b")]));
+        check("LANG\nMISSING\nLANG ", Ok(&[("LANG", "C"), ("LANG", "C")]));
+        check("ONIT_SOCKET\nNOTIFY_SOCKET", Ok(&[]));
+        check("a.b-c=1", Ok(&[("a.b-c", "1")]));
+        check("A=1\n=x", Err("cannot read /e:2: no name before `=`"));
+        check("export A=1", Err("cannot read /e:1: a name with a blank in it"));
+        check("A =1", Err("cannot read /e:1: a name with a blank in it"));
+        check("#\n\nA=1\0", Err("cannot read /e:3: a NUL byte"));
+    }
+
+    #[test]
+    fn patterns_choose_names() {
+        let check = |pattern: &str, name: &str, expected: bool| {
+            assert_eq!(fits(name.as_bytes(), pattern.as_bytes()), expected, "{pattern} {name}");
+        };
+        check("PATH", "PATH", true);
+        check("PATH", "PATHS", false);
+        check("LC_*", "LC_ALL", true);
+        check("LC_*", "LC_", true);
+        check("LC_*", "XLC_ALL", false);
+        check("*_PORT", "DB_PORT", true);
+        check("*_PORT", "DB_PORTS", false);
+        check("*", "", true);
+        check("A*B*C", "AxBBxC", true);
+        check("A*B*C", "AxC", false);
+        check("*aba*", "ab", false);
+        check("AB*BA", "ABA", false);
+        check("**", "anything", true);
+        check("", "A", false);
+    }
+
+    #[test]
+    fn later_sources_win_and_what_is_onits_stays_with_onit() {
+        let check = |environment: Environment,
+                     account: Option<&Account>,
+                     expected: &[(&str, &str)]| {
+            let own = pairs(&[
+                ("HOME", "/root"),
+                ("USER", "root"),
+                ("LANG", "C"),
+                ("LANG", "en"),
+                ("LISTEN_ADDR", ":80"),
+                ("LISTEN_FDS", "1"),
+                ("LISTEN_PID", "1"),
+                ("NOTIFY_SOCKET", "/n"),
+                ("ONIT_SOCKET", "/s"),
+                ("WATCHDOG_USEC", "1"),
+            ]);
+            let told = [("ONIT_SERVICE", "web".into())];
+            let sources = Sources { own: &own, environment: &environment, account, told: &told };
+            let found: Vec<_> = build(sources).unwrap().into_iter().collect();
+            assert_eq!(found, pairs(expected), "{environment:?}");
+        };
+        let set = |inherit, variables| Environment { inherit, files: Vec::new(), variables };
+        check(
+            set(Inherit::All, Vec::new()),
+            None,
+            &[
+                ("HOME", "/root"),
+                ("LANG", "en"),
+                ("LISTEN_ADDR", ":80"),
+                ("ONIT_SERVICE", "web"),
+                ("PATH", DEFAULT_PATH),
+                ("USER", "root"),
+            ],
+        );
+        check(
+            set(Inherit::Nothing, pairs(&[("PATH", "/bin"), ("ONIT_X", "asked for")])),
+            None,
+            &[("ONIT_SERVICE", "web"), ("ONIT_X", "asked for"), ("PATH", "/bin")],
+        );
+        let shell = Some("/bin/sh".into());
+        let app = Account { name: Some("app".into()), home: "/app".into(), shell };
+        check(
+            set(Inherit::Patterns(vec!["LA*".into(), "ONIT_*".into()]), pairs(&[("HOME", "/h")])),
+            Some(&app),
+            &[
+                ("HOME", "/h"),
+                ("LANG", "en"),
+                ("LOGNAME", "app"),
+                ("ONIT_SERVICE", "web"),
+                ("PATH", DEFAULT_PATH),
+                ("SHELL", "/bin/sh"),
+                ("USER", "app"),
+            ],
+        );
+        let nameless = Account { name: None, home: "/".into(), shell: None };
+        check(
+            set(Inherit::Patterns(vec!["*E*".into()]), Vec::new()),
+            Some(&nameless),
+            &[
+                ("HOME", "/"),
+                ("LISTEN_ADDR", ":80"),
+                ("ONIT_SERVICE", "web"),
+                ("PATH", DEFAULT_PATH),
+            ],
+        );
+    }
+
+    #[test]
+    fn files_are_read_at_each_start_and_refused_with_their_place() {
+        let check = |file: &str, expected: Result<&str, &str>| {
+            let environment = Environment {
+                inherit: Inherit::Nothing,
+                files: vec![PathBuf::from(file)],
+                variables: Vec::new(),
+            };
+            let sources = Sources { own: &[], environment: &environment, account: None, told: &[] };
+            let found = build(sources).map(|variables| variables[OsStr::new("A")].clone());
+            let expected = expected.map(OsString::from).map_err(String::from);
+            assert_eq!(found.map_err(|failure| failure.to_string()), expected, "{file}");
+        };
+        let path = std::env::temp_dir().join(format!("onit-environment-{}", std::process::id()));
+        let name = path.to_str().unwrap();
+        std::fs::write(&path, "A=1").unwrap();
+        check(name, Ok("1"));
+        std::fs::write(&path, "A=2\nA=3").unwrap();
+        check(name, Ok("3"));
+        std::fs::remove_file(&path).unwrap();
+        check(name, Err(&format!("cannot read {name}: no such file or directory")));
+        check("/dev", Err("cannot read /dev: is a directory"));
+    }
+}
