@@ -6,4 +6,5 @@ pub mod relay;
 pub mod environment;
 mod errno;
 pub mod files;
+pub mod terminal;
 pub mod users;
