@@ -93,3 +93,15 @@ pub const NOTICE_BYTES_MAX: usize = 4096;
 
 /// Names read of one directory: twice the services of a plan, and room for what is none.
 pub const DIRECTORY_ENTRIES_MAX: usize = 100_000;
+
+/// Directories in a `PATH`: each is one execve of a missing command. The longest seen have some
+/// forty.
+pub const PATH_DIRECTORIES_MAX: usize = 1024;
+
+/// Descriptors that are looked at one by one where the kernel has no `close_range` and /proc is
+/// not there: the usual `fs.nr_open`, at 50 ns each.
+pub const DESCRIPTORS_MAX: i32 = 1 << 20;
+
+/// Bytes of a file that cannot be executed which are looked at to say why: what the kernel itself
+/// looks at, see `BINPRM_BUF_SIZE` in execve(2), "Interpreter scripts".
+pub const EXECUTABLE_HEAD_BYTES: usize = 256;
