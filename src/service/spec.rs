@@ -361,6 +361,28 @@ impl Resource {
         ("stack", Self::Stack),
     ];
 
+    /// Whether it is counted in bytes.
+    #[must_use]
+    pub fn is_size(self) -> bool {
+        match self {
+            Self::As
+            | Self::Core
+            | Self::Data
+            | Self::Fsize
+            | Self::Memlock
+            | Self::Msgqueue
+            | Self::Rss
+            | Self::Stack => true,
+            Self::Cpu
+            | Self::Nice
+            | Self::Nofile
+            | Self::Nproc
+            | Self::Rtprio
+            | Self::Rttime
+            | Self::Sigpending => false,
+        }
+    }
+
     /// Its name in a service file.
     #[must_use]
     pub fn name(self) -> &'static str {

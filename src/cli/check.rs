@@ -1,0 +1,104 @@
+//! `onit check`: the plan in start order, or every problem, as text.
+
+use std::fmt::Write;
+
+use crate::config::Loaded;
+use crate::service::{Condition, Kind, Node, Plan, Problem, Restart};
+
+/// The plan, or the problems.
+#[must_use]
+pub fn render(result: &Result<Loaded, Vec<Problem>>) -> String {
+    match result {
+        Ok(loaded) => plan(loaded),
+        Err(found) => problems(found),
+    }
+}
+
+/// Every problem, one a line, and how many there are.
+#[must_use]
+pub fn problems(problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let _ = writeln!(text, "{problem}");
+    }
+    let plural = if problems.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{} problem{plural}; nothing was started", problems.len());
+    text
+}
+
+fn plan(loaded: &Loaded) -> String {
+    let head = ["NAME", "TYPE", "RESTART", "WAITS FOR", "COMMAND"].map(str::to_owned);
+    let nodes = loaded.plan.nodes();
+    let rows: Vec<[String; 5]> =
+        std::iter::once(head).chain(nodes.iter().map(|node| row(&loaded.plan, node))).collect();
+    let mut widths = [0; 5];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = usize::max(*width, cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    if !loaded.disabled.is_empty() {
+        let names: Vec<&str> = loaded.disabled.iter().map(|name| name.as_str()).collect();
+        let _ = writeln!(text, "not enabled: {}", names.join(", "));
+    }
+    text
+}
+
+fn row(plan: &Plan, node: &Node) -> [String; 5] {
+    let spec = &node.spec;
+    let kind = match spec.kind {
+        Kind::Service => "service",
+        Kind::Oneshot => "oneshot",
+        Kind::Main => "main",
+    };
+    let restart = match spec.restart {
+        Restart::Always => "always",
+        Restart::OnFailure => "on-failure",
+        Restart::Never => "never",
+    };
+    let name_of = |index: usize| plan.nodes().get(index).map(|node| node.spec.name.to_string());
+    let needs = node.needs.iter().filter_map(|(index, condition)| {
+        let condition = match condition {
+            Condition::Started => "started",
+            Condition::Ready => "ready",
+            Condition::Completed => "completed",
+        };
+        Some(format!("{} {condition}", name_of(index.0)?))
+    });
+    let after = node.after.iter().filter_map(|index| Some(format!("after {}", name_of(index.0)?)));
+    let waits: Vec<String> = match spec.kind {
+        Kind::Main => vec!["everything".to_owned()],
+        Kind::Service | Kind::Oneshot => needs.chain(after).collect(),
+    };
+    let waits = if waits.is_empty() { "-".to_owned() } else { waits.join(", ") };
+    let command: Vec<String> =
+        spec.command.words().map(|word| quoted(&word.to_string_lossy())).collect();
+    let command = shortened(&command.join(" "));
+    [spec.name.to_string(), kind.to_owned(), restart.to_owned(), waits, command]
+}
+
+/// What fits beside the rest: a script is told by how it begins.
+fn shortened(command: &str) -> String {
+    const COLUMNS: usize = 60;
+    match command.char_indices().nth(COLUMNS) {
+        Some((end, _)) => format!("{}…", command.get(..end).unwrap_or(command)),
+        None => command.to_owned(),
+    }
+}
+
+/// As one would type it; long scripts on one line.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''").replace('\n', "\\n"))
+}

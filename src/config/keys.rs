@@ -1,0 +1,252 @@
+//! The table of keys: the one place that knows which there are. It drives the parser, the hints
+//! for misspelt ones, and docs/configuration.md.
+
+/// A key of a service file or of `onit.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its name, behind its section: `command`, `stop.signal`.
+    pub name: &'static str,
+    /// What it takes, in words.
+    pub takes: &'static str,
+    /// What holds when it is not set, in words.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Whether it does something already; one that does not is refused.
+    pub built: bool,
+}
+
+const fn key(
+    name: &'static str,
+    takes: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key { name, takes, default, meaning, built: true }
+}
+
+/// A key that is known, and will do something one day.
+const fn later(name: &'static str, meaning: &'static str) -> Key {
+    Key { name, takes: "", default: "", meaning, built: false }
+}
+
+/// The keys of a service file.
+pub const SERVICE: &[Key] = &[
+    key(
+        "command",
+        "list of words, or one text",
+        "required",
+        "What is run. A text is split as a shell would split it, without a shell.",
+    ),
+    key("description", "text", "none", "What it is, in your words."),
+    key("enabled", "boolean", "`true`", "Whether it is part of the plan at all."),
+    key(
+        "type",
+        "`service`, `oneshot`",
+        "`service`",
+        "A service is kept running; a oneshot runs once, to its end.",
+    ),
+    key(
+        "depends_on",
+        "list of names, or table of name and `started`, `ready`, `completed`",
+        "none",
+        "Must have been reached before this one starts: ready, for a oneshot completed. If one of \
+         them has failed for good, this one is not started.",
+    ),
+    key(
+        "after",
+        "list of names",
+        "none",
+        "Order only: this one starts when those are ready or known to have failed.",
+    ),
+    key(
+        "restart",
+        "`always`, `on-failure`, `never`",
+        "`always`; for a oneshot `never`",
+        "Whether it is started again when it has ended unasked.",
+    ),
+    key(
+        "success_codes",
+        "list of exit codes and signal names",
+        "`[0]`",
+        "Which ends count as success.",
+    ),
+    key(
+        "on_success",
+        "`continue`, `shutdown`",
+        "`continue`",
+        "What its successful end for good means for everything else.",
+    ),
+    key(
+        "on_failure",
+        "`shutdown`, `continue`",
+        "`shutdown`",
+        "What its failure for good means for everything else.",
+    ),
+    key("directory", "absolute path", "inherited", "Working directory."),
+    key(
+        "user",
+        "name or number",
+        "inherited",
+        "As whom it runs. Sets HOME, USER, LOGNAME, SHELL and the supplementary groups.",
+    ),
+    key("group", "name or number", "the user's", "Its group; then it has no other."),
+    key("groups", "list of names or numbers", "the user's", "Its supplementary groups."),
+    key("umask", "text of octal digits", "inherited", "File mode mask."),
+    key("nice", "number, -20 to 19", "inherited", "Nice value."),
+    key(
+        "limits",
+        "table of resource and number, `unlimited`, or `soft:hard`",
+        "inherited",
+        "Resource limits: as core cpu data fsize memlock msgqueue nice nofile nproc rss rtprio \
+         rttime sigpending stack. Sizes may end in K, M or G.",
+    ),
+    key("environment", "table of name and value", "none", "Variables, over all others."),
+    key(
+        "environment_files",
+        "list of paths",
+        "none",
+        "Files of KEY=value lines, read at each start.",
+    ),
+    key(
+        "inherit_environment",
+        "boolean, or list of patterns",
+        "`true`",
+        "Which of onit's own variables it gets.",
+    ),
+    key(
+        "before_start",
+        "list of commands",
+        "none",
+        "Run before the command, one after another, as onit's own user; 60 s each.",
+    ),
+    key(
+        "after_exit",
+        "list of commands",
+        "none",
+        "Run after the command has ended, with ONIT_EXIT_CODE and ONIT_EXIT_SIGNAL; 5 s each.",
+    ),
+    key(
+        "forward_signals",
+        "list of signal names",
+        "none",
+        "Signals to onit that are passed on to it.",
+    ),
+    key("backoff.initial", "duration", "`100ms`", "The wait after the first end."),
+    key("backoff.factor", "number, 1 or more", "`2`", "How much longer each further wait is."),
+    key("backoff.max", "duration", "`30s`", "The longest wait."),
+    key("backoff.jitter", "number, 0 to 1", "`0.1`", "The random part of a wait."),
+    key(
+        "backoff.reset_after",
+        "duration",
+        "`10s`",
+        "A run this long is followed by a start at once, and the count begins again.",
+    ),
+    key(
+        "backoff.limit",
+        "number",
+        "`10`",
+        "This many ends in a row, each before reset_after, are a failure for good; 0 for never.",
+    ),
+    key(
+        "stop.signal",
+        "signal name, or list of pairs of signal and duration",
+        "`SIGTERM`",
+        "What asks it to stop; with a list each with the time until the next. KILL follows.",
+    ),
+    key(
+        "stop.command",
+        "command",
+        "none",
+        "Run instead of the signal, with ONIT_MAIN_PID; the signal follows if it fails.",
+    ),
+    key("stop.timeout", "duration", "`10s`", "From the first signal to the KILL."),
+    key("stop.scope", "`process`, `group`", "`process`", "Who gets the signal."),
+    key(
+        "stop.leftovers",
+        "`kill`, `keep`",
+        "`kill`",
+        "What becomes of the rest of its processes when its main one has ended.",
+    ),
+    key(
+        "log.stdout",
+        "`console`, `discard`, `inherit`, or absolute path",
+        "`console`",
+        "Where standard output goes.",
+    ),
+    key("log.stderr", "the same, or `stdout`", "`console`", "Where standard error goes."),
+    key("log.format", "`text`, `json`, `raw`", "onit's", "The shape of its lines."),
+    key(
+        "log.max_line",
+        "size, 256 to 1M",
+        "`16KiB`",
+        "Longest line written, prefix included; a longer one is cut into several.",
+    ),
+    later("restart_with", "restart when another service does"),
+    later("oom_score_adj", "whom the kernel kills first when memory is short"),
+    later("capabilities", "which capabilities are kept"),
+    later("no_new_privileges", "no program gains privileges"),
+    later("root", "another root directory"),
+    later("secrets", "variables read from files and never shown"),
+    later("instances", "several of the same"),
+    later("schedule", "when a job runs"),
+    later("timezone", "the time zone of a schedule"),
+    later("overlap", "what a job does while it still runs"),
+    later("ready", "when it is ready"),
+    later("health", "whether it is well"),
+    later("reload", "how it reads its configuration again"),
+    later("listen", "sockets bound once and handed on"),
+    later("log.max_size", "rotation of files"),
+    later("log.keep", "rotation of files"),
+];
+
+/// The keys of `onit.toml`. `[service_defaults]` takes the keys of a service file.
+pub const SETTINGS: &[Key] = &[
+    key(
+        "stop_timeout",
+        "duration",
+        "`9s`; `29s` in Kubernetes",
+        "The whole time a shutdown may take.",
+    ),
+    key(
+        "stop_signals",
+        "list of signal names",
+        "none",
+        "Further signals that ask for an orderly stop.",
+    ),
+    key("log.format", "`text`, `json`, `raw`", "`text`", "The shape of the lines."),
+    key("log.timestamps", "boolean", "`false`", "Whether text lines begin with the time."),
+    key(
+        "log.level",
+        "`error`, `warn`, `info`, `debug`",
+        "`info`; `warn` without services",
+        "How much onit says about itself.",
+    ),
+    later("control.socket", "the path of the control socket"),
+];
+
+/// Keys of a service file that make no sense as a default for all.
+pub const NO_DEFAULTS: [&str; 4] = ["command", "description", "depends_on", "after"];
+
+/// The key called `name`, which may be the name of a section of keys that are all unbuilt.
+#[must_use]
+pub fn find(table: &[Key], name: &str) -> Option<Key> {
+    table.iter().find(|key| key.name == name).copied()
+}
+
+/// Whether `name` is the name of a section: `stop` of `stop.signal`.
+#[must_use]
+pub fn is_section(table: &[Key], name: &str) -> bool {
+    table.iter().any(|key| key.name.split_once('.').is_some_and(|(section, _)| section == name))
+}
+
+/// The names that may stand in `section`, or at the top with none.
+pub fn names<'a>(table: &'a [Key], section: &'a str) -> impl Iterator<Item = &'a str> {
+    table.iter().filter_map(move |key| match key.name.split_once('.') {
+        Some((of, name)) if of == section => Some(name),
+        Some((of, _)) if section.is_empty() => Some(of),
+        Some(_) => None,
+        None if section.is_empty() => Some(key.name),
+        None => None,
+    })
+}

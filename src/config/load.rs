@@ -1,0 +1,468 @@
+//! From sources to a plan: finds the files, and judges them together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Files;
+use super::check::{self, BOOLEANS, Check, Draft, FORMATS, Judged};
+use super::expand::Variables;
+use super::file::{self, At, Raw, RawSettings, Value};
+use crate::limits::SERVICES_MAX;
+use crate::service::{
+    Argv, Condition, Dependency, Errno, Kind, Level, Name, Place, Plan, PlanError, Problem,
+    Restart, Settings, Signal, Spec, nearest,
+};
+
+/// What is to be loaded.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Directories of service files, or single ones.
+    pub sources: &'a [PathBuf],
+    /// The main command, if there is one.
+    pub main: Option<Argv>,
+    /// onit's own variables.
+    pub environment: &'a [(OsString, OsString)],
+    /// What the command line says.
+    pub options: Options,
+}
+
+/// What the command line says about onit itself, unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `--stop-timeout`
+    pub stop_timeout: Option<OsString>,
+    /// `--stop-signals`
+    pub stop_signals: Option<OsString>,
+    /// `--log-format`
+    pub log_format: Option<OsString>,
+    /// `--log-level`
+    pub log_level: Option<OsString>,
+    /// `--log-timestamps`
+    pub log_timestamps: Option<OsString>,
+}
+
+/// A plan, and what else was found.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The services that are wanted.
+    pub plan: Plan,
+    /// What is set for onit itself.
+    pub settings: Settings,
+    /// The services that are described, but not enabled.
+    pub disabled: Vec<Name>,
+}
+
+/// Reads all sources, and makes one plan of them.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the places.
+pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Problem>> {
+    let mut loader = Loader {
+        files,
+        variables: request.environment.iter().cloned().collect(),
+        problems: Vec::new(),
+    };
+    let found = loader.find(request);
+    let raw = loader.settings_file(&found);
+    let settings = loader.settings(&raw.settings, &request.options);
+    let mut judged = BTreeMap::new();
+    for (name, path) in &found.services {
+        if let Some(service) = loader.service(name, path, &raw.service_defaults) {
+            judged.insert(name.clone(), service);
+        }
+    }
+    let disabled: Vec<Name> = judged
+        .iter()
+        .filter(|(_, judged)| matches!(judged, Judged::Disabled))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let names: BTreeSet<Name> = found.services.keys().cloned().collect();
+    let drafts: BTreeMap<Name, Draft> = judged
+        .into_iter()
+        .filter_map(|(name, judged)| match judged {
+            Judged::Enabled(draft) => Some((name, *draft)),
+            Judged::Disabled => None,
+        })
+        .collect();
+    let mut specs = loader.connect(drafts, &names, &disabled);
+    specs.extend(request.main.clone().map(Spec::main));
+    let places: BTreeMap<Name, Place> =
+        specs.iter().filter_map(|spec| Some((spec.name.clone(), spec.place.clone()?))).collect();
+    let plan = match Plan::new(specs) {
+        Ok(plan) => plan,
+        Err(errors) => {
+            loader.plan_errors(errors, &places);
+            Plan::default()
+        }
+    };
+    let mut problems = loader.problems;
+    if problems.is_empty() {
+        return Ok(Loaded { plan, settings, disabled });
+    }
+    problems.sort();
+    problems.dedup();
+    Err(problems)
+}
+
+/// The files of all sources.
+#[derive(Debug, Default)]
+struct Found {
+    services: BTreeMap<Name, PathBuf>,
+    /// Every `onit.toml` that is in force, with its text.
+    settings: Vec<(PathBuf, Vec<u8>)>,
+}
+
+struct Loader<'a> {
+    files: &'a dyn Files,
+    variables: Variables,
+    problems: Vec<Problem>,
+}
+
+/// The name of the file that is about onit itself.
+const SETTINGS_FILE: &str = "onit.toml";
+
+impl Loader<'_> {
+    fn find(&mut self, request: &Request<'_>) -> Found {
+        let mut found = Found::default();
+        for source in request.sources {
+            match self.files.list(source) {
+                Ok(mut names) => {
+                    names.sort();
+                    let before = found.services.len();
+                    for name in &names {
+                        self.entry(source, name, request, &mut found);
+                    }
+                    let is_empty = found.services.len() == before;
+                    if is_empty && request.main.is_none() && !self.has_problem_in(source) {
+                        let problem = Problem::new(place(source), "no service in this directory");
+                        let hint = "a service is a file such as web.toml with a `command`";
+                        self.problems.push(problem.hint(hint));
+                    }
+                    self.settings_of(source, &mut found);
+                }
+                Err(errno) if errno == Errno::ENOTDIR => {
+                    self.service_file(source, request, &mut found);
+                    let directory = source.parent().unwrap_or(Path::new(""));
+                    self.settings_of(directory, &mut found);
+                }
+                Err(errno) => {
+                    let problem = Problem::new(place(source), format!("cannot be read: {errno}"));
+                    self.problems.push(problem);
+                }
+            }
+        }
+        if found.services.len() > SERVICES_MAX {
+            let what = format!("more than {SERVICES_MAX} services");
+            let place =
+                request.sources.first().map_or_else(|| Place::file("sources"), |s| place(s));
+            self.problems.push(Problem::new(place, what));
+        }
+        found
+    }
+
+    fn has_problem_in(&self, source: &Path) -> bool {
+        let prefix = source.display().to_string();
+        self.problems.iter().any(|problem| problem.place.file.starts_with(&prefix))
+    }
+
+    /// A name in a source directory. What does not end in `.toml` or begins with `.` is none of ours.
+    fn entry(&mut self, source: &Path, name: &OsStr, request: &Request<'_>, found: &mut Found) {
+        let bytes = name.as_bytes();
+        if bytes.starts_with(b".") || !bytes.ends_with(b".toml") || name == SETTINGS_FILE {
+            return;
+        }
+        self.service_file(&source.join(name), request, found);
+    }
+
+    fn service_file(&mut self, path: &Path, request: &Request<'_>, found: &mut Found) {
+        let place = place(path);
+        let stem = path.file_stem().unwrap_or_default();
+        if path.extension() != Some(OsStr::new("toml")) {
+            let problem = Problem::new(place, "not a service file");
+            self.problems.push(problem.hint("the name of a service file ends in .toml"));
+            return;
+        }
+        let name = match stem.to_str().map(Name::new) {
+            Some(Ok(name)) => name,
+            Some(Err(error)) => {
+                self.problems
+                    .push(Problem::new(place, format!("not a name of a service: {error}")));
+                return;
+            }
+            None => {
+                self.problems.push(Problem::new(place, "not a name of a service: not UTF-8"));
+                return;
+            }
+        };
+        if name.as_str() == Name::ONIT || (name.as_str() == Name::MAIN && request.main.is_some()) {
+            let what = format!("the name `{name}` is taken");
+            self.problems.push(Problem::new(place, what).hint("give the file another name"));
+            return;
+        }
+        if let Some(other) = found.services.get(&name) {
+            let what = format!("there is another `{name}` in {}", other.display());
+            self.problems.push(Problem::new(place, what));
+            return;
+        }
+        found.services.insert(name, path.to_owned());
+    }
+
+    /// The `onit.toml` of a source directory, else of its parent.
+    fn settings_of(&mut self, directory: &Path, found: &mut Found) {
+        let parent = directory.parent().map(|parent| parent.join(SETTINGS_FILE));
+        for path in std::iter::once(directory.join(SETTINGS_FILE)).chain(parent) {
+            match self.files.read(&path) {
+                Ok(text) => {
+                    if !found.settings.iter().any(|(known, _)| *known == path) {
+                        found.settings.push((path, text));
+                    }
+                    return;
+                }
+                Err(errno) if [Errno::ENOENT, Errno::ENOTDIR].contains(&errno) => {}
+                Err(errno) => {
+                    let what = format!("cannot be read: {errno}");
+                    self.problems.push(Problem::new(place(&path), what));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn settings_file(&mut self, found: &Found) -> RawSettings {
+        let mut settings = found.settings.iter();
+        let Some((path, bytes)) = settings.next() else { return RawSettings::default() };
+        for (other, text) in settings {
+            // The same file by two ways is no contradiction.
+            if text != bytes {
+                let what = format!("there is another one in force, {}", path.display());
+                let hint = "onit has one configuration, whatever its sources";
+                self.problems.push(Problem::new(place(other), what).hint(hint));
+            }
+        }
+        let place = place(path);
+        let Some(text) = self.text(bytes, &place) else { return RawSettings::default() };
+        let (raw, problems) = file::settings(text, &place);
+        self.problems.extend(problems);
+        raw
+    }
+
+    fn text<'t>(&mut self, bytes: &'t [u8], place: &Place) -> Option<&'t str> {
+        let text = std::str::from_utf8(bytes);
+        if let Err(error) = &text {
+            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+            let place = place.line(u32::try_from(line).unwrap_or(u32::MAX));
+            self.problems.push(Problem::new(place, "not UTF-8"));
+        }
+        text.ok()
+    }
+
+    fn service(&mut self, name: &Name, path: &Path, defaults: &Raw) -> Option<Judged> {
+        let place = place(path);
+        let bytes = match self.files.read(path) {
+            Ok(bytes) => bytes,
+            Err(errno) => {
+                self.problems.push(Problem::new(place, format!("cannot be read: {errno}")));
+                return None;
+            }
+        };
+        let (mut raw, problems) = file::service(self.text(&bytes, &place)?, &place);
+        let unreadable = raw.values.is_empty() && !problems.is_empty();
+        self.problems.extend(problems);
+        if unreadable {
+            return None;
+        }
+        for (key, value) in &defaults.values {
+            raw.values.entry(key).or_insert_with(|| value.clone());
+        }
+        let (judged, problems) = check::service(name.clone(), &raw, &place, &self.variables);
+        self.problems.extend(problems);
+        Some(judged)
+    }
+
+    /// Resolves whom services wait for.
+    fn connect(
+        &mut self,
+        drafts: BTreeMap<Name, Draft>,
+        names: &BTreeSet<Name>,
+        disabled: &[Name],
+    ) -> Vec<Spec> {
+        let kinds: BTreeMap<Name, (Kind, Restart)> = drafts
+            .iter()
+            .map(|(name, draft)| (name.clone(), (draft.spec.kind, draft.spec.restart)))
+            .collect();
+        let mut specs = Vec::with_capacity(drafts.len());
+        for (name, draft) in drafts {
+            let Draft { mut spec, depends_on, after } = draft;
+            for (other, condition) in depends_on {
+                let Some(other_name) = self.other(&name, &other, names) else { continue };
+                if disabled.contains(&other_name) {
+                    let what = format!("`{name}` depends on `{other_name}`, which is not enabled");
+                    let hint = "enable it, or write `after` instead of `depends_on`";
+                    self.problems.push(Problem::new(other.place, what).hint(hint));
+                    continue;
+                }
+                let Some((kind, restart)) = kinds.get(&other_name) else { continue };
+                if (condition, restart) == (Some(Condition::Completed), &Restart::Always) {
+                    let what = format!("`{other_name}` never completes: it is always restarted");
+                    let hint = "make it a oneshot, or wait for `ready`";
+                    self.problems.push(Problem::new(other.place, what).hint(hint));
+                    continue;
+                }
+                let condition = condition.unwrap_or(match kind {
+                    Kind::Oneshot => Condition::Completed,
+                    Kind::Service | Kind::Main => Condition::Ready,
+                });
+                spec.depends_on.push(Dependency { name: other_name, condition });
+            }
+            for other in after {
+                let Some(other) = self.other(&name, &other, names) else { continue };
+                if kinds.contains_key(&other) {
+                    spec.after.push(other);
+                }
+            }
+            specs.push(spec);
+        }
+        specs
+    }
+
+    /// The service called `word`, which `name` waits for.
+    fn other(&mut self, name: &Name, word: &At<String>, names: &BTreeSet<Name>) -> Option<Name> {
+        if word.value == name.as_str() {
+            let what = format!("`{name}` waits for itself");
+            self.problems.push(Problem::new(word.place.clone(), what));
+            return None;
+        }
+        let known = Name::new(&word.value).ok().filter(|other| names.contains(other));
+        if known.is_none() {
+            let what = format!("there is no service `{}`", word.value);
+            let problem = Problem::new(word.place.clone(), what);
+            let problem = match nearest(&word.value, names.iter().map(Name::as_str)) {
+                Some(best) => problem.hint(format!("did you mean `{best}`?")),
+                None => problem,
+            };
+            self.problems.push(problem);
+        }
+        known
+    }
+
+    fn plan_errors(&mut self, errors: Vec<PlanError>, places: &BTreeMap<Name, Place>) {
+        for error in errors {
+            let first = match &error {
+                PlanError::Duplicate(name) => Some(name),
+                PlanError::Missing { service, .. } => Some(service),
+                PlanError::Cycle(names) => names.first(),
+            };
+            let place = first.and_then(|name| places.get(name)).cloned();
+            let place = place.unwrap_or_else(|| Place::file("sources"));
+            self.problems.push(Problem::new(place, error.to_string()));
+        }
+    }
+
+    // ---- what is set for onit itself: option, else variable, else onit.toml ----
+
+    fn settings(&mut self, raw: &Raw, options: &Options) -> Settings {
+        let default = Settings::default();
+        let mut check = Check { raw, variables: &self.variables, problems: Vec::new() };
+        let from_file = Settings {
+            stop_timeout: check.duration("stop_timeout"),
+            stop_signals: check.signals("stop_signals"),
+            format: check.choice("log.format", "a format", &FORMATS).unwrap_or(default.format),
+            timestamps: check.boolean("log.timestamps").unwrap_or(default.timestamps),
+            level: check.choice("log.level", "a level", &LEVELS),
+        };
+        let mut overrides = Raw::default();
+        let given = |option: &Option<OsString>, name: &str, variable: &str| {
+            let own = option.clone().map(|value| (format!("--{name}"), value));
+            let ours = || self.variables.get(OsStr::new(variable)).cloned();
+            own.or_else(|| Some((variable.to_owned(), ours()?)))
+        };
+        let all = [
+            ("stop_timeout", given(&options.stop_timeout, "stop-timeout", "ONIT_STOP_TIMEOUT")),
+            ("stop_signals", given(&options.stop_signals, "stop-signals", "ONIT_STOP_SIGNALS")),
+            ("log.format", given(&options.log_format, "log-format", "ONIT_LOG_FORMAT")),
+            ("log.level", given(&options.log_level, "log-level", "ONIT_LOG_LEVEL")),
+            (
+                "log.timestamps",
+                given(&options.log_timestamps, "log-timestamps", "ONIT_LOG_TIMESTAMPS"),
+            ),
+        ];
+        for (key, value) in all {
+            let Some((place, text)) = value else { continue };
+            let place = Place::file(place);
+            match text.to_str() {
+                Some("") => {}
+                // The text is meant as it is: a variable in a variable is none.
+                Some(text) => {
+                    let value = Value::Text(text.replace('$', "$$"));
+                    overrides.values.insert(key, At { value, place });
+                }
+                None => check.problems.push(Problem::new(place, "not UTF-8")),
+            }
+        }
+        let problems = std::mem::take(&mut check.problems);
+        let mut check = Check { raw: &overrides, variables: &self.variables, problems };
+        let settings = Settings {
+            stop_timeout: check.seconds("stop_timeout").or(from_file.stop_timeout),
+            stop_signals: check.separated_signals("stop_signals").unwrap_or(from_file.stop_signals),
+            format: check.choice("log.format", "a format", &FORMATS).unwrap_or(from_file.format),
+            timestamps: check
+                .choice("log.timestamps", "true or false", &BOOLEANS)
+                .unwrap_or(from_file.timestamps),
+            level: check.choice("log.level", "a level", &LEVELS).or(from_file.level),
+        };
+        self.problems.extend(check.problems);
+        settings
+    }
+}
+
+/// The levels by name.
+const LEVELS: [(&str, Level); 4] = [
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+];
+
+impl Check<'_> {
+    fn signals(&mut self, key: &str) -> Vec<Signal> {
+        let words = self.list(key).unwrap_or_default();
+        let words: Vec<_> = words.iter().filter_map(|item| self.word_of(item)).collect();
+        words.iter().filter_map(|word| self.stop_signal(word)).collect()
+    }
+
+    fn separated_signals(&mut self, key: &str) -> Option<Vec<Signal>> {
+        let list = self.word(key)?;
+        let words = list.value.split([',', ' ']).filter(|word| !word.is_empty());
+        let words = words.map(|word| At { value: word.to_owned(), place: list.place.clone() });
+        Some(words.filter_map(|word| self.stop_signal(&word)).collect())
+    }
+
+    fn stop_signal(&mut self, word: &At<String>) -> Option<Signal> {
+        let signal = self.signal(word)?;
+        // HUP asks for a reload; the others cannot be caught, or say that onit itself is broken.
+        let unfit = [1, 4, 5, 6, 7, 8, 9, 11, 17, 19, 31, 32, 33];
+        if unfit.contains(&signal.number()) {
+            let what = format!("{signal} cannot ask for a stop");
+            self.problems.push(Problem::new(word.place.clone(), what));
+            return None;
+        }
+        Some(signal)
+    }
+
+    /// A duration in which a bare number means seconds, as people write it outside of files.
+    fn seconds(&mut self, key: &str) -> Option<Duration> {
+        let word = self.word(key)?;
+        match word.value.parse::<u32>() {
+            Ok(seconds) => Some(Duration::from_secs(seconds.into())),
+            Err(_) => self.duration(key),
+        }
+    }
+}
+
+fn place(path: &Path) -> Place {
+    Place::file(path.display().to_string())
+}
