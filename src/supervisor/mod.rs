@@ -108,9 +108,9 @@ enum Phase {
     /// No service is left. Whoever nobody claimed has been sent TERM.
     Sweeping { code: u8, end: Time },
     /// Everybody who is left has been sent KILL.
-    Killing { code: u8 },
+    Killing { code: u8, end: Time },
     /// Nothing is left to do.
-    Over { code: u8 },
+    Over { code: u8, end: Time },
 }
 
 /// What a waiting service has to expect.
@@ -208,7 +208,19 @@ impl Supervisor {
     #[must_use]
     pub fn verdict(&self) -> Option<u8> {
         match &self.phase {
-            Phase::Over { code } => Some(self.main_code.unwrap_or(*code)),
+            Phase::Over { code, .. } => Some(self.main_code.unwrap_or(*code)),
+            Phase::Serving
+            | Phase::Stopping(_)
+            | Phase::Sweeping { .. }
+            | Phase::Killing { .. } => None,
+        }
+    }
+
+    /// The end of the shutdown budget, once it is over: until then the logs may be drained.
+    #[must_use]
+    pub fn end_of_budget(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Over { end, .. } => Some(*end),
             Phase::Serving
             | Phase::Stopping(_)
             | Phase::Sweeping { .. }
@@ -547,9 +559,13 @@ impl Supervisor {
             | State::Backoff { .. } => None,
         };
         let failed = matches!(state, State::Failed { .. });
-        // The end of the main command is its own affair.
-        if spec.kind != Kind::Main || end.exit().is_none() {
-            self.report(Notice::Ended { service: name.clone(), end, ran, next });
+        match (spec.kind, &state, end.exit()) {
+            // The end of the main command is its own affair.
+            (Kind::Main, _, Some(_)) => {}
+            (Kind::Main, State::Failed { .. }, None) => self.report(Notice::CannotRun { end }),
+            (Kind::Main | Kind::Service | Kind::Oneshot, _, _) => {
+                self.report(Notice::Ended { service: name.clone(), end, ran, next });
+            }
         }
         self.enter(index, state, now);
         match consequence {
@@ -782,14 +798,14 @@ impl Supervisor {
 
     fn alone(&mut self, _now: Time) {
         match self.phase {
-            Phase::Sweeping { code, .. } | Phase::Killing { code } => self.over(code),
+            Phase::Sweeping { code, end } | Phase::Killing { code, end } => self.over(code, end),
             Phase::Serving | Phase::Stopping(_) | Phase::Over { .. } => {}
         }
     }
 
-    fn over(&mut self, code: u8) {
+    fn over(&mut self, code: u8, end: Time) {
         self.deadlines.set(Who::Shutdown, None);
-        self.phase = Phase::Over { code };
+        self.phase = Phase::Over { code, end };
     }
 
     /// Whether there is no time left for anything but KILL.
@@ -815,7 +831,7 @@ impl Supervisor {
                 self.kill_all(code, end, now);
             }
             // Whoever is still there cannot be killed.
-            Phase::Killing { code } => self.over(*code),
+            Phase::Killing { code, end } => self.over(*code, *end),
             Phase::Serving | Phase::Over { .. } => {}
         }
     }
@@ -823,7 +839,7 @@ impl Supervisor {
     fn kill_all(&mut self, code: u8, end: Time, now: Time) {
         let end = end.min(now.after(SHUTDOWN_RESERVE));
         self.deadlines.set(Who::Shutdown, Some(end));
-        self.phase = Phase::Killing { code };
+        self.phase = Phase::Killing { code, end };
         for run in self.lives.keys().copied().collect::<Vec<_>>() {
             let Some(life) = self.lives.get_mut(&run) else { continue };
             let Some(service) = self.services.get(life.service.0) else { continue };

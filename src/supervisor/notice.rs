@@ -27,6 +27,11 @@ pub enum Notice {
         /// What comes next.
         next: Next,
     },
+    /// The main command could not be executed.
+    CannotRun {
+        /// Why.
+        end: End,
+    },
     /// A service will not be started, because of another.
     NotStarted {
         /// Which.
@@ -142,7 +147,7 @@ impl Notice {
                 Next::Restart | Next::Retry { .. } => Level::Warn,
                 Next::Failed { .. } => Level::Error,
             },
-            Self::NotStarted { .. } => Level::Error,
+            Self::CannotRun { .. } | Self::NotStarted { .. } => Level::Error,
             Self::Killing { .. }
             | Self::KillingLeftovers { .. }
             | Self::HookFailed { .. }
@@ -172,6 +177,7 @@ impl fmt::Display for Notice {
                 }
                 write!(f, "; {next}")
             }
+            Self::CannotRun { end } => end.fmt(f),
             Self::NotStarted { service, reason } => write!(f, "{service}: not started: {reason}"),
             Self::Stopped { service, exit: Some(exit) } => write!(f, "{service}: stopped ({exit})"),
             Self::Stopped { service, exit: None } => write!(f, "{service}: stopped"),
