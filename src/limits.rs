@@ -105,3 +105,13 @@ pub const DESCRIPTORS_MAX: i32 = 1 << 20;
 /// Bytes of a file that cannot be executed which are looked at to say why: what the kernel itself
 /// looks at, see `BINPRM_BUF_SIZE` in execve(2), "Interpreter scripts".
 pub const EXECUTABLE_HEAD_BYTES: usize = 256;
+
+/// How long the line that says what was lost may take, when everything else has had its time.
+pub const LAST_LINE_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Processes looked at in one search for what is left of a run: a fork bomb grows faster than it
+/// can be read, and what is missed is found the next time.
+pub const KIN_MAX: usize = 16_384;
+
+/// Searches in one KILL of a run: each finds what forked during the one before.
+pub const KILL_ROUNDS_MAX: usize = 8;

@@ -12,8 +12,9 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
+use super::clock::monotonic_clock;
 use super::notices::Notices;
-use super::relay::{Pipe, Relay, Sink, errno, lock, monotonic_clock};
+use super::relay::{Pipe, Relay, Sink, errno, lock};
 use crate::output::{Lines, Shape, Stream, Style};
 use crate::service::{Errno, Failure, Format, Level, LogTarget, Name, Spec};
 

@@ -1,12 +1,522 @@
-//! linux
-pub mod console;
-pub mod notices;
-pub mod relay;
+//! The only effects, and the only `unsafe`: [`Linux`] is the host that ships.
+//!
+//! One thread waits, starts, signals and reaps, and never blocks; the relays move log lines on
+//! threads of their own (`relay.rs`). Every failed system call ends here: as an event, as a notice,
+//! or as a comment that says why it cannot matter.
 
 mod child;
+pub mod clock;
+pub mod console;
 pub mod environment;
 mod errno;
 pub mod files;
+pub mod kin;
+pub mod last_words;
+pub mod memory;
+pub mod notices;
+pub mod process;
+pub mod reactor;
+pub mod relay;
+pub mod runs;
+pub mod signals;
 pub mod spawn;
 pub mod terminal;
 pub mod users;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpid};
+
+use crate::limits::{KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, REAPS_A_TURN_MAX};
+use crate::run::Host;
+use crate::service::{
+    Exit, Failure, Kind, Leftovers, Level, Role, RunId, Scope, Signal, Spec, Time,
+};
+use crate::supervisor::{Action, Event, Wake};
+
+use clock::Clock;
+use console::Console;
+use kin::Kin;
+use reactor::{Reactor, Token};
+use runs::{Remains, Run, Runs, Start};
+use signals::Signals;
+use spawn::{ExecResult, Handover, Order, Original};
+use terminal::Terminal;
+
+/// The kernel as the loop sees it.
+pub struct Linux {
+    clock: Clock,
+    reactor: Reactor,
+    signals: Signals,
+    console: Console,
+    runs: Runs,
+    environment: Vec<(OsString, OsString)>,
+    original: Original,
+    terminal: Terminal,
+    handover: Handover,
+    /// Whether we are PID 1 of our namespace: only then everybody in it is ours to end.
+    is_init: bool,
+    /// Whether /proc can say who belongs to whom.
+    has_proc: bool,
+    /// The container's count of processes killed for want of memory, as last seen.
+    oom_kills: Option<u64>,
+    /// Whether [`Event::Alone`] is wanted.
+    sweeping: bool,
+    /// Whether children are to be looked for although no CHLD came.
+    look_again: bool,
+    /// What [`Host::perform`] found out.
+    found: Vec<Event>,
+    tokens: Vec<Token>,
+}
+
+/// What the host is made of.
+pub struct Parts {
+    /// Where time comes from.
+    pub clock: Clock,
+    /// The signals, already caught.
+    pub signals: Signals,
+    /// The log path.
+    pub console: Console,
+    /// onit's own environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What was before onit changed it, and children get.
+    pub original: Original,
+    /// How the main command gets the terminal.
+    pub terminal: Terminal,
+    /// What the main command has of onit's own descriptors and variables.
+    pub handover: Handover,
+}
+
+impl Linux {
+    /// The host made of `parts`.
+    ///
+    /// # Errors
+    /// No descriptor to be had.
+    pub fn new(parts: Parts) -> Result<Self, Errno> {
+        let reactor = Reactor::new()?;
+        reactor.watch(parts.signals.descriptor(), Token::Signals)?;
+        Ok(Self {
+            clock: parts.clock,
+            reactor,
+            signals: parts.signals,
+            console: parts.console,
+            runs: Runs::default(),
+            environment: parts.environment,
+            original: parts.original,
+            terminal: parts.terminal,
+            handover: parts.handover,
+            is_init: getpid() == Pid::from_raw(1),
+            has_proc: kin::proc_is_ours(),
+            oom_kills: memory::oom_kills(),
+            sweeping: false,
+            look_again: false,
+            found: Vec::new(),
+            tokens: Vec::new(),
+        })
+    }
+
+    /// Writes out what is still in the pipes, as far as the readers take it within `patience`, and
+    /// says what was lost.
+    pub fn finish(&mut self, patience: Duration) {
+        let lost = self.console.finish(patience);
+        if lost.bytes > 0 {
+            log::warn!("{} bytes of output were not taken in time and are lost", lost.bytes);
+            // Where the reader of this very line is stuck it is lost too.
+            let _ = self.console.finish(LAST_LINE_PATIENCE);
+        }
+    }
+
+    // ---- starting ----
+
+    fn spawn(&mut self, id: RunId, service: Arc<Spec>, role: Role) {
+        match self.try_spawn(id, &service, role) {
+            Ok((pid, start)) => {
+                self.runs.add(id, Run { spec: service, role, pid, start, killed: false });
+            }
+            Err(failure) => self.found.push(Event::SpawnFailed { run: id, failure }),
+        }
+    }
+
+    fn try_spawn(
+        &mut self,
+        id: RunId,
+        service: &Spec,
+        role: Role,
+    ) -> Result<(i32, Start), Failure> {
+        self.console.open(service)?;
+        let is_main_command = service.kind == Kind::Main && role == Role::Main;
+        let order = Order {
+            spec: service,
+            run: id,
+            role,
+            streams: self.console.streams(&service.name),
+            environment: &self.environment,
+            main_pid: match role {
+                Role::StopCommand { main } => self.runs.alive(main).map(|run| run.pid),
+                Role::Main | Role::BeforeStart { .. } | Role::AfterExit { .. } => None,
+            },
+            terminal: if is_main_command { self.terminal } else { Terminal::None },
+            handover: if is_main_command { self.handover } else { Handover::Declared },
+            original: &self.original,
+        };
+        let started = spawn::spawn(&order)?;
+        if let Err(errno) = self.reactor.watch(started.exec.as_fd(), Token::Exec(id)) {
+            // Whether it was executed is then only known when it ends. That is late, but true.
+            log::warn!("{}: cannot watch its start: {errno}", service.name);
+        }
+        let start = Start::Pending { pipe: started.exec, attempt: started.attempt };
+        Ok((started.pid.as_raw(), start))
+    }
+
+    /// Reads the exec pipe of a run, if it can be read.
+    fn look_at_start(&mut self, id: RunId, events: &mut Vec<Event>) {
+        let Some(run) = self.runs.alive_mut(id) else { return };
+        let Start::Pending { pipe, attempt } = &run.start else { return };
+        match spawn::read_exec(pipe.as_fd(), attempt) {
+            ExecResult::Pending => {}
+            ExecResult::Executed => {
+                self.reactor.forget(pipe.as_fd());
+                run.start = Start::Executed;
+                events.push(Event::Spawned { run: id });
+            }
+            // Told when its process is reaped, so that nothing of the run is left.
+            ExecResult::Failed(failure) => {
+                self.reactor.forget(pipe.as_fd());
+                run.start = Start::Failed(failure);
+            }
+        }
+    }
+
+    // ---- signalling ----
+
+    fn kill(&mut self, id: RunId, signal: Signal, scope: Scope) {
+        if let Some(run) = self.runs.alive_mut(id) {
+            let pid = run.pid;
+            run.killed |= signal == Signal::KILL;
+            match scope {
+                Scope::Process => self.send(pid, signal),
+                Scope::Group | Scope::Run => {
+                    // The group is made by the child; before that there is only the process.
+                    if send_to_group(pid, signal) == Err(Errno::ESRCH) {
+                        self.send(pid, signal);
+                    }
+                }
+            }
+        }
+        if scope == Scope::Run {
+            self.kill_kin(id, signal);
+        }
+    }
+
+    /// Signals everybody of a run but its process and group, which have been.
+    fn kill_kin(&mut self, id: RunId, signal: Signal) {
+        let Some(leader) = self.runs.leader(id) else { return };
+        let mut done = BTreeSet::new();
+        for _ in 0..KILL_ROUNDS_MAX {
+            let kin = self.kin(self.runs.alive(id).map(|run| run.pid));
+            let found: Vec<i32> =
+                kin.iter().filter(|kin| kin.is_of(id, leader)).map(|kin| kin.pid).collect();
+            let before = done.len();
+            for pid in found {
+                if pid != leader && done.insert(pid) {
+                    self.send(pid, signal);
+                }
+            }
+            if done.len() == before {
+                break;
+            }
+        }
+    }
+
+    /// Everybody below our unknown children, and below `root`.
+    fn kin(&self, root: Option<i32>) -> Vec<Kin> {
+        if !self.has_proc {
+            return Vec::new();
+        }
+        let unknown =
+            kin::own_children().into_iter().filter(|pid| self.runs.by_pid(*pid).is_none());
+        kin::downwards(unknown.chain(root))
+    }
+
+    fn sweep(&mut self, signal: Signal) {
+        self.sweeping = true;
+        self.look_again = true;
+        if self.is_init {
+            send_to_everybody(signal);
+        } else if self.has_proc {
+            for kin in kin::downwards(kin::own_children()) {
+                self.send(kin.pid, signal);
+            }
+        }
+    }
+
+    /// Sends a signal to a process that is a child of ours, or below one.
+    fn send(&self, pid: i32, signal: Signal) {
+        match send_to(pid, signal) {
+            // It ended on its own.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            // It has another uid and we lack CAP_KILL. It cannot be helped, only said.
+            Err(errno) => log::warn!("cannot send {signal} to process {pid}: {errno}"),
+        }
+    }
+
+    // ---- the terminal ----
+
+    /// Not as PID 1 the main command shares our terminal: when it is stopped, by a key or by
+    /// itself, so are we, for the shell that started us to notice; when we go on, so does it.
+    fn follow_stops(&mut self) {
+        let Terminal::Share { .. } = self.terminal else { return };
+        let Some(pid) = self.main_pid() else { return };
+        let stopped = wait_for(libc::P_PID, pid, libc::WSTOPPED | libc::WNOHANG);
+        if !matches!(stopped, Ok(Some(_))) {
+            return;
+        }
+        // What fails here fails for want of a terminal, and then there is none to hand over.
+        let _ = terminal::take_back();
+        // SAFETY: raise(3) takes a number. We are stopped here until somebody sends CONT.
+        unsafe { libc::raise(libc::SIGSTOP) };
+        if terminal::is_foreground() {
+            let _ = terminal::give_to(Pid::from_raw(pid));
+        }
+        let _ = send_to_group(pid, Signal::CONT);
+    }
+
+    fn main_pid(&self) -> Option<i32> {
+        self.runs.main_command().map(|run| run.pid)
+    }
+
+    // ---- reaping ----
+
+    /// Reaps whoever has ended. What belongs to a run and ended leaves its group told before its
+    /// number can be anybody else's.
+    fn reap(&mut self, events: &mut Vec<Event>) {
+        self.look_again = false;
+        let mut alone = false;
+        let mut reaped = 0usize;
+        loop {
+            if reaped >= REAPS_A_TURN_MAX {
+                self.look_again = true;
+                break;
+            }
+            match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
+                Ok(Some(ended)) => {
+                    reaped = reaped.saturating_add(1);
+                    self.reap_one(ended, events);
+                }
+                Ok(None) => break,
+                Err(Errno::EINTR) => {}
+                // ECHILD: there is nobody. Nothing else can be.
+                Err(_) => {
+                    alone = true;
+                    break;
+                }
+            }
+        }
+        self.clear_remains(alone, events);
+        if alone && self.sweeping {
+            self.sweeping = false;
+            events.push(Event::Alone);
+        }
+    }
+
+    fn reap_one(&mut self, ended: Ended, events: &mut Vec<Event>) {
+        let known = self.runs.by_pid(ended.pid);
+        if let Some(id) = known {
+            self.look_at_start(id, events);
+            self.tell_group(id);
+        }
+        // ECHILD cannot be, and if it were, it would be reaped.
+        let _ = wait_for(libc::P_PID, ended.pid, libc::WEXITED | libc::WNOHANG);
+        let Some((id, run)) = known.and_then(|id| Some((id, self.runs.reaped(id)?))) else {
+            return;
+        };
+        self.console.run_ended(&run.spec.name);
+        match run.start {
+            Start::Failed(failure) => {
+                events.push(Event::SpawnFailed { run: id, failure });
+                return;
+            }
+            Start::Pending { .. } => events.push(Event::Spawned { run: id }),
+            Start::Executed => {}
+        }
+        let exit = self.name_exit(ended.exit, run.killed);
+        events.push(Event::Exited { run: id, exit });
+        match run.spec.stop.leftovers {
+            Leftovers::Keep => events.push(Event::Gone { run: id }),
+            Leftovers::Kill => {
+                let (spec, leader) = (run.spec, run.pid);
+                self.runs.leave(id, Remains { spec, leader, told: BTreeSet::new() });
+            }
+        }
+    }
+
+    /// The process of a run has ended but is not reaped, so its group is still its own: whoever is
+    /// left there is told.
+    fn tell_group(&self, id: RunId) {
+        let Some(run) = self.runs.alive(id) else { return };
+        match (&run.start, run.spec.stop.leftovers) {
+            (Start::Failed(_), _) | (_, Leftovers::Keep) => {}
+            (Start::Pending { .. } | Start::Executed, Leftovers::Kill) => {
+                // ESRCH: it had no group of its own. EPERM: nobody we may signal is in it.
+                let _ = send_to_group(run.pid, Signal::TERM);
+                let _ = send_to_group(run.pid, Signal::CONT);
+            }
+        }
+    }
+
+    /// A KILL that was not ours while the container's `oom_kill` count rose was the kernel's.
+    fn name_exit(&mut self, exit: Exit, killed_by_us: bool) -> Exit {
+        if exit != Exit::Signal(Signal::KILL) || killed_by_us {
+            return exit;
+        }
+        let before = std::mem::replace(&mut self.oom_kills, memory::oom_kills());
+        if self.oom_kills > before { Exit::OutOfMemory } else { exit }
+    }
+
+    /// Finds out which runs nobody is left of, and tells the others of it, each of them once.
+    fn clear_remains(&mut self, alone: bool, events: &mut Vec<Event>) {
+        if !self.runs.has_remains() {
+            return;
+        }
+        let kin = if alone { Vec::new() } else { self.kin(None) };
+        let has_proc = self.has_proc;
+        let mut gone = Vec::new();
+        let mut to_tell = Vec::new();
+        for (id, remains) in self.runs.all_remains() {
+            // Without /proc the group is all that can be asked for.
+            let mut left = !alone && !has_proc && group_exists(remains.leader);
+            for kin in kin.iter().filter(|kin| kin.is_of(id, remains.leader)) {
+                left = true;
+                // The group has been told when the process ended.
+                if remains.told.insert(kin.pid) && kin.group != remains.leader {
+                    to_tell.push(kin.pid);
+                }
+            }
+            if !left {
+                gone.push(id);
+            }
+        }
+        for pid in to_tell {
+            self.send(pid, Signal::TERM);
+            self.send(pid, Signal::CONT);
+        }
+        for id in gone {
+            if let Some(remains) = self.runs.gone(id) {
+                self.console.run_ended(&remains.spec.name);
+            }
+            events.push(Event::Gone { run: id });
+        }
+    }
+}
+
+impl Host for Linux {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { run, service, role } => self.spawn(run, service, role),
+            Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
+            Action::Sweep { signal } => self.sweep(signal),
+            Action::Report(notice) => log::log!(log_level(notice.level()), "{notice}"),
+        }
+    }
+
+    fn wait(&mut self, wake: Wake, events: &mut Vec<Event>) {
+        events.append(&mut self.found);
+        let timeout = if self.look_again || !events.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            match wake {
+                Wake::Now => Some(Duration::ZERO),
+                Wake::At(at) => Some(at.since(self.now())),
+                Wake::Never => None,
+            }
+        };
+        let mut tokens = std::mem::take(&mut self.tokens);
+        self.reactor.wait(timeout, &mut tokens);
+        let mut children = self.look_again;
+        for token in tokens.drain(..) {
+            match token {
+                Token::Exec(run) => self.look_at_start(run, events),
+                Token::Signals => self.signals.take(|signal, sender| {
+                    if signal == Signal::CHLD {
+                        children = true;
+                    } else {
+                        events.push(Event::Signalled { signal, sender });
+                    }
+                }),
+            }
+        }
+        self.tokens = tokens;
+        if children {
+            self.reap(events);
+            self.follow_stops();
+        }
+    }
+}
+
+/// How much a message matters, in the words of the `log` crate.
+#[must_use]
+pub fn log_level(level: Level) -> log::Level {
+    match level {
+        Level::Error => log::Level::Error,
+        Level::Warn => log::Level::Warn,
+        Level::Info => log::Level::Info,
+        Level::Debug => log::Level::Debug,
+    }
+}
+
+/// A process that has ended.
+struct Ended {
+    pid: i32,
+    exit: Exit,
+}
+
+/// waitid(2), which unlike nix's names every signal, the realtime ones too.
+fn wait_for(kind: libc::idtype_t, pid: i32, flags: i32) -> Result<Option<Ended>, Errno> {
+    // SAFETY: all zeroes are a valid siginfo_t; waitid(2) says to zero it, to tell "nobody" apart.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is a valid place for the answer and outlives the call.
+    Errno::result(unsafe { libc::waitid(kind, pid.unsigned_abs(), &raw mut info, flags) })?;
+    // SAFETY: waitid fills in the fields of SIGCHLD, or leaves the zeroes.
+    let pid = unsafe { info.si_pid() };
+    if pid == 0 {
+        return Ok(None);
+    }
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
+    let exit = if info.si_code == libc::CLD_EXITED {
+        Exit::Code(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
+    } else {
+        Signal::from_number(status).map_or(Exit::Code(u8::MAX), Exit::Signal)
+    };
+    Ok(Some(Ended { pid, exit }))
+}
+
+fn send_to(pid: i32, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: kill(2) takes two numbers. `pid` is positive: a child of ours, or below one.
+    Errno::result(unsafe { libc::kill(pid.max(1), signal.number()) }).map(drop)
+}
+
+fn send_to_group(leader: i32, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: killpg(3) takes two numbers.
+    Errno::result(unsafe { libc::killpg(leader, signal.number()) }).map(drop)
+}
+
+fn group_exists(leader: i32) -> bool {
+    // SAFETY: killpg(3) takes two numbers; 0 sends nothing and only looks.
+    unsafe { libc::killpg(leader, 0) == 0 }
+}
+
+/// Only as PID 1: elsewhere it would be everybody of the user.
+fn send_to_everybody(signal: Signal) {
+    // SAFETY: kill(2) takes two numbers. ESRCH: nobody is left, which is found out by reaping.
+    let _ = unsafe { libc::kill(-1, signal.number()) };
+}

@@ -14,8 +14,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write;
 
+use super::clock::wall_clock;
 use super::console::{ConsoleSettings, Identity, Relays};
-use super::relay::{OnRoom, Pipe, errno, lock, wall_clock};
+use super::relay::{OnRoom, Pipe, errno, lock};
 use crate::limits::NOTICE_BYTES_MAX;
 use crate::output::{Lines, Shape, Stamp, Stream, Style};
 use crate::service::{Failure, Level};

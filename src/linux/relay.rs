@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno as Error;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
@@ -27,6 +27,8 @@ use crate::limits::{
 };
 use crate::output::{Lines, Stamp};
 use crate::service::{Errno, Failure};
+
+use super::clock::{monotonic_clock, wall_clock};
 
 /// Where a relay writes.
 #[derive(Debug)]
@@ -671,18 +673,6 @@ pub(super) fn errno(error: Error) -> Errno {
 /// any two statements.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nanoseconds since 1970, for the time in front of a line.
-#[expect(clippy::disallowed_methods, reason = "lines bear the time at which they were read")]
-pub(super) fn wall_clock() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a relay has no loop that would pass it the time")]
-pub(super) fn monotonic_clock() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! exec closes.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::ptr;
 
@@ -20,6 +20,7 @@ use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, getpid, pipe2, setpgid};
 use super::child::{
     self, Descriptors, NONE, Orders, REPORT_BYTES, Report, SIGSET_BYTES, Session, Step,
 };
+use super::console::Streams;
 use super::environment::{self, DEFAULT_PATH, Sources};
 use super::terminal::{self, Terminal};
 use super::users::{Database, Identity, Own, Request};
@@ -49,15 +50,6 @@ pub struct Order<'a> {
     pub handover: Handover,
     /// How onit found the world.
     pub original: &'a Original,
-}
-
-/// Where a process writes. Descriptors of onit's that stay open during the call.
-#[derive(Clone, Copy, Debug)]
-pub struct Streams {
-    /// Its standard output.
-    pub stdout: RawFd,
-    /// Its standard error.
-    pub stderr: RawFd,
 }
 
 /// What a process has of onit's own descriptors and variables.
@@ -116,7 +108,7 @@ pub enum ExecResult {
 }
 
 /// The mark of run 0: far above any limit somebody might have set, far below "unlimited".
-const MARK: u64 = 1 << 40;
+pub(super) const MARK: u64 = 1 << 40;
 
 /// The soft `RLIMIT_LOCKS` that the processes of `run` bear: a limit the kernel has not enforced
 /// since 2.4, see getrlimit(2), but still hands down with every fork and exec.
@@ -549,7 +541,7 @@ fn limit_words(limit: &Limit) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs::{self, OpenOptions, Permissions};
-    use std::os::fd::{AsFd, FromRawFd};
+    use std::os::fd::{AsFd, FromRawFd, RawFd};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
     use std::sync::OnceLock;

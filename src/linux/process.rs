@@ -1,0 +1,83 @@
+//! onit as a process: what it changes about itself before it starts others, and what it found.
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Pid, getpid, getsid};
+
+use crate::service::Signal;
+
+use super::clock::wall_clock;
+use super::spawn::Original;
+use super::terminal::{self, Terminal};
+
+/// This process, made ready to be everybody's parent.
+#[derive(Clone, Debug)]
+pub struct Process {
+    original: Original,
+    is_init: bool,
+}
+
+impl Process {
+    /// Takes note of what children are to get back, and becomes fit to be their parent: room for
+    /// descriptors, and every orphan below us becomes our child.
+    #[must_use]
+    pub fn prepare() -> Self {
+        let original = Original::now();
+        let (_, hard) = original.nofile;
+        // Two descriptors a service and stream. What cannot be had is found out by the service
+        // that needs it.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        let is_init = getpid() == Pid::from_raw(1);
+        if !is_init {
+            // PR_SET_CHILD_SUBREAPER, since Linux 3.4. Some sandboxes refuse it; then orphans are
+            // the real init's, and there is nothing a user could do about it.
+            let _ = prctl::set_child_subreaper(true);
+        }
+        one_arena();
+        Self { original, is_init }
+    }
+
+    /// How a main command gets the terminal. As PID 1 this gives ours up, if there is a main
+    /// command to take it.
+    #[must_use]
+    pub fn terminal(&self, has_main: bool) -> Terminal {
+        if !has_main {
+            return Terminal::None;
+        }
+        // An engine makes PID 1 the leader of a session with a terminal of its own. In a namespace
+        // entered from a shell the terminal is that of the shell's session, and stays so.
+        let leads = getsid(None).is_ok_and(|session| session == getpid());
+        if self.is_init && (leads || terminal::controlling().is_none()) {
+            terminal::give_up();
+            Terminal::Own
+        } else {
+            Terminal::Share { foreground: terminal::is_foreground() }
+        }
+    }
+
+    /// What children get back, with `caught` among the signals to be reset.
+    #[must_use]
+    pub fn original(&self, caught: &[Signal]) -> Original {
+        let mut original = self.original.clone();
+        original.signals.extend([Signal::TTIN, Signal::TTOU]);
+        original.signals.extend(caught);
+        original.signals.sort_unstable();
+        original.signals.dedup();
+        original
+    }
+
+    /// Where the randomness of retries begins: different for each container, which is all it is for.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        wall_clock() ^ u64::from(std::process::id()).rotate_left(32)
+    }
+}
+
+/// Keeps glibc from giving every relay thread a heap of its own: they allocate next to nothing.
+fn one_arena() {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: mallopt(3) takes two numbers. A refusal costs memory, nothing else.
+        let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}

@@ -1,0 +1,111 @@
+//! Waiting: one epoll, one deadline. Sleeps until a descriptor is ready or the deadline is there,
+//! and never ticks.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use crate::service::RunId;
+
+/// Whose descriptor it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// The self-pipe of the signals.
+    Signals,
+    /// The exec pipe of a run.
+    Exec(RunId),
+}
+
+/// Descriptors that are waited for.
+pub struct Reactor {
+    epoll: Epoll,
+    ready: Vec<EpollEvent>,
+}
+
+/// Descriptors looked at in one turn; the rest is found in the next.
+const READY_A_TURN: usize = 128;
+
+impl Reactor {
+    /// An epoll of its own.
+    ///
+    /// # Errors
+    /// No descriptor or memory to be had.
+    pub fn new() -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { epoll, ready: vec![EpollEvent::empty(); READY_A_TURN] })
+    }
+
+    /// Waits for `descriptor` to become readable, or its other end to close.
+    ///
+    /// # Errors
+    /// No memory, or more watches than the user may have; see epoll_ctl(2).
+    pub fn watch(&self, descriptor: BorrowedFd<'_>, token: Token) -> Result<(), Errno> {
+        self.epoll.add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, token.encode()))
+    }
+
+    /// No longer waits for `descriptor`.
+    pub fn forget(&self, descriptor: BorrowedFd<'_>) {
+        // Fails only if it is not watched, and then there is nothing to do.
+        let _ = self.epoll.delete(descriptor);
+    }
+
+    /// Waits until a watched descriptor is ready or `timeout` has passed; none waits for ever.
+    /// Adds whose descriptors are ready to `tokens`.
+    pub fn wait(&mut self, timeout: Option<Duration>, tokens: &mut Vec<Token>) {
+        let timeout = match timeout {
+            None => EpollTimeout::NONE,
+            Some(timeout) => {
+                EpollTimeout::try_from(milliseconds(timeout)).unwrap_or(EpollTimeout::MAX)
+            }
+        };
+        // EINTR is a signal, whose self-pipe is found ready the next time; anything else would be
+        // a descriptor that is no epoll, which cannot be.
+        let count = self.epoll.wait(&mut self.ready, timeout).unwrap_or(0);
+        tokens.extend(self.ready.iter().take(count).map(|event| Token::decode(event.data())));
+    }
+}
+
+/// Rounded up, since a wait that ends too early would be a turn for nothing.
+fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+}
+
+impl Token {
+    fn encode(self) -> u64 {
+        match self {
+            Self::Signals => 0,
+            // Runs are counted from 1.
+            Self::Exec(run) => run.0,
+        }
+    }
+
+    fn decode(data: u64) -> Self {
+        match data {
+            0 => Self::Signals,
+            run => Self::Exec(RunId(run)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up_to_milliseconds() {
+        let check = |duration, expected| assert_eq!(milliseconds(duration), expected);
+        check(Duration::ZERO, 0);
+        check(Duration::from_nanos(1), 1);
+        check(Duration::from_micros(1001), 2);
+        check(Duration::from_secs(u64::MAX), i32::MAX);
+    }
+
+    #[test]
+    fn tokens_survive_the_kernel() {
+        for token in [Token::Signals, Token::Exec(RunId(1)), Token::Exec(RunId(u64::MAX))] {
+            assert_eq!(Token::decode(token.encode()), token);
+        }
+    }
+}
