@@ -54,6 +54,12 @@ pub struct RawSettings {
 }
 
 impl Value {
+    /// Whether it is a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
     /// What kind of thing it is, as it follows "not".
     #[must_use]
     pub fn kind(&self) -> &'static str {

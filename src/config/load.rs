@@ -275,7 +275,12 @@ impl Loader<'_> {
         if unreadable {
             return None;
         }
+        // A list of signals of its own brings its own times.
+        let has_times = raw.values.get("stop.signal").is_some_and(|v| v.value.is_list());
         for (key, value) in &defaults.values {
+            if *key == "stop.timeout" && has_times {
+                continue;
+            }
             raw.values.entry(key).or_insert_with(|| value.clone());
         }
         let (judged, problems) = check::service(name.clone(), &raw, &place, &self.variables);

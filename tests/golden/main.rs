@@ -1,0 +1,234 @@
+//! Input and expected output side by side: configuration, its documents, and help.
+//!
+//! `UPDATE=1 cargo test --test golden` writes what comes out as what is expected; look at the
+//! difference before you commit it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test that stops at the first surprise is what is wanted"
+)]
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use onit::cli::args::Verb;
+use onit::cli::check::render;
+use onit::config::keys::{self, Key};
+use onit::config::{Files, Options, Request, load};
+use onit::service::{Argv, Errno};
+
+/// Every folder in `tests/golden/config/` is a source; beside it stands what `onit check` says. A
+/// file `command` in it makes it a source beside a main command, `environment` sets variables.
+#[test]
+fn configuration_is_judged_as_it_was() {
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir("tests/golden/config").unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.is_dir());
+    cases.sort();
+    assert!(cases.len() >= 10);
+    for case in cases {
+        compare(&case.with_extension("expected"), &judged(&case));
+    }
+}
+
+/// Every key that is right, down to what is made of it.
+#[test]
+fn every_key_means_what_it_meant() {
+    let sources = ["tests/golden/config/right".into()];
+    let request =
+        Request { sources: &sources, main: None, environment: &[], options: Options::default() };
+    let loaded = load(&request, &Disk).unwrap();
+    let mut text = format!("{:#?}\n", loaded.settings);
+    for node in loaded.plan.nodes() {
+        let _ = writeln!(text, "{:#?}", node.spec);
+    }
+    compare(Path::new("tests/golden/right.specs.expected"), &text);
+}
+
+#[test]
+fn the_examples_have_no_problem() {
+    compare(
+        Path::new("tests/golden/services.example.expected"),
+        &judged(Path::new("services.example")),
+    );
+}
+
+#[test]
+fn the_help_is_what_it_was() {
+    let help = |words: &[&str]| Verb::parse(words.iter().map(OsString::from)).unwrap_err();
+    compare(Path::new("tests/golden/help.expected"), &help(&["onit", "--help"]).text);
+    compare(
+        Path::new("tests/golden/help-check.expected"),
+        &help(&["onit", "check", "--help"]).text,
+    );
+}
+
+/// docs/configuration.md holds the tables of keys between two marks each.
+#[test]
+fn the_document_has_every_key() {
+    let path = Path::new("docs/configuration.md");
+    let mut text = fs::read_to_string(path).unwrap();
+    for (name, table) in [("service", keys::SERVICE), ("settings", keys::SETTINGS)] {
+        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+        let from = text.find(&begin).unwrap() + begin.len();
+        let to = text.find(&end).unwrap();
+        text.replace_range(from..to, &markdown(table));
+    }
+    compare(path, &text);
+}
+
+/// Whatever the bytes: problems or a plan, never a panic, and always in time.
+#[test]
+fn no_bytes_make_the_reader_stumble() {
+    let seed = std::env::var("SEED").map_or(0x5EED, |seed| seed.parse().unwrap());
+    let mut random = Random(seed);
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    for folder in ["services.example", "tests/golden/config/right"] {
+        for entry in fs::read_dir(folder).unwrap() {
+            texts.push(fs::read(entry.unwrap().path()).unwrap());
+        }
+    }
+    for round in 0..20_000 {
+        let mut text = texts[random.below(texts.len())].clone();
+        for _ in 0..=random.below(4) {
+            random.change(&mut text, &texts);
+        }
+        let name = if round % 4 == 0 { "onit.toml" } else { "web.toml" };
+        let files = Memory(vec![("s".into(), name.into(), text)]);
+        let sources = ["s".into()];
+        let main = Some(Argv::new::<&str>("true", vec![]));
+        let request =
+            Request { sources: &sources, main, environment: &[], options: Options::default() };
+        // The seed is told by whoever reads the panic: `SEED=24301` is the usual one.
+        let _ = render(&load(&request, &files));
+    }
+}
+
+#[test]
+fn a_thousand_services_are_one_plan() {
+    let text = |after: &str| format!("command = [\"true\"]\nafter = [{after}]\n").into_bytes();
+    let files = (0..1000).map(|n| {
+        let after = if n == 0 { String::new() } else { format!("\"s{}\"", n - 1) };
+        ("s".into(), format!("s{n}.toml").into(), text(&after))
+    });
+    let files = Memory(files.collect());
+    let sources = ["s".into()];
+    let request =
+        Request { sources: &sources, main: None, environment: &[], options: Options::default() };
+    let plan = load(&request, &files).unwrap().plan;
+    let names: Vec<String> = plan.nodes().iter().map(|n| n.spec.name.to_string()).collect();
+    assert_eq!(names.len(), 1000);
+    assert_eq!((names[0].as_str(), names[999].as_str()), ("s0", "s999"));
+}
+
+fn judged(source: &Path) -> String {
+    let lines = |name: &str| fs::read_to_string(source.join(name)).unwrap_or_default();
+    let environment: Vec<(OsString, OsString)> = lines("environment")
+        .lines()
+        .map(|line| line.split_once('=').unwrap())
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let command = lines("command");
+    let mut words = command.split_whitespace();
+    let main = words.next().map(|program| Argv::new(program, words.collect()));
+    let sources = [source.to_owned()];
+    let request =
+        Request { sources: &sources, main, environment: &environment, options: Options::default() };
+    render(&load(&request, &Disk))
+}
+
+fn markdown(table: &[Key]) -> String {
+    let mut text = String::from("\n| key | takes | default | meaning |\n|---|---|---|---|\n");
+    for key in table.iter().filter(|key| key.built) {
+        let Key { name, takes, default, meaning, .. } = key;
+        let _ = writeln!(text, "| `{name}` | {takes} | {default} | {meaning} |");
+    }
+    text.push_str("\nKnown, and refused as \"not supported yet\": ");
+    let later: Vec<String> =
+        table.iter().filter(|key| !key.built).map(|key| format!("`{}`", key.name)).collect();
+    let _ = writeln!(text, "{}.\n", later.join(", "));
+    text
+}
+
+fn compare(path: &Path, actual: &str) {
+    if std::env::var("UPDATE").is_ok() {
+        fs::write(path, actual).unwrap();
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(actual, expected, "{}: see UPDATE in tests/golden/main.rs", path.display());
+}
+
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Errno> {
+        fs::read(path).map_err(|error| Errno(error.raw_os_error().unwrap()))
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<OsString>, Errno> {
+        let entries =
+            fs::read_dir(directory).map_err(|error| Errno(error.raw_os_error().unwrap()))?;
+        Ok(entries.map(|entry| entry.unwrap().file_name()).collect())
+    }
+}
+
+/// Folder, name and content.
+struct Memory(Vec<(PathBuf, OsString, Vec<u8>)>);
+
+impl Files for Memory {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Errno> {
+        let found = self.0.iter().find(|(folder, name, _)| folder.join(name) == path);
+        found.map(|(_, _, text)| text.clone()).ok_or(Errno::ENOENT)
+    }
+
+    fn list(&self, directory: &Path) -> Result<Vec<OsString>, Errno> {
+        let inside = self.0.iter().filter(|(folder, _, _)| folder == directory);
+        Ok(inside.map(|(_, name, _)| name.clone()).collect())
+    }
+}
+
+/// A xorshift generator.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(end.max(1)).unwrap()).unwrap()
+    }
+
+    /// Changes, removes, doubles or crosses some of the bytes.
+    fn change(&mut self, text: &mut Vec<u8>, others: &[Vec<u8>]) {
+        let from = self.below(text.len() + 1);
+        let to = (from + self.below(20)).min(text.len());
+        match self.below(6) {
+            0 => text.splice(from..to, []).for_each(drop),
+            1 => {
+                let special = b"\"'[]{}=.#$\n\0\\\xff,-:09a";
+                let byte = special[self.below(special.len())];
+                text.splice(from..to.min(from + 1), [byte]).for_each(drop);
+            }
+            2 => {
+                let part = text[from..to].to_vec();
+                text.splice(from..from, part).for_each(drop);
+            }
+            3 => {
+                let other = &others[self.below(others.len())];
+                let start = self.below(other.len());
+                let end = (start + self.below(60)).min(other.len());
+                text.splice(from..from, other[start..end].iter().copied()).for_each(drop);
+            }
+            4 => text.truncate(from),
+            _ => {
+                let byte = u8::try_from(self.below(256)).unwrap();
+                text.splice(from..from, [byte]).for_each(drop);
+            }
+        }
+    }
+}
