@@ -163,6 +163,9 @@ impl Verb {
 fn no_such_source(missing: &OsStr, words: &[OsString]) -> Refusal {
     let word = missing.to_string_lossy();
     let hint = match nearest(&word, VERBS) {
+        _ if word.contains('/') => {
+            "a source is a directory of service files, or one of them".into()
+        }
         Some(verb) => format!("did you mean: onit {verb}"),
         None => {
             let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
@@ -224,6 +227,8 @@ mod tests {
             assert_eq!((refusal.code, refusal.text.as_str()), (2, expected), "{line}");
         };
         check("onit bash", "onit: no such source: bash; did you mean: onit -- bash\n");
+        let hint = "a source is a directory of service files, or one of them";
+        check("onit /srv/none", &format!("onit: no such source: /srv/none; {hint}\n"));
         check("onit bash -c ls", "onit: no such source: bash; did you mean: onit -- bash -c ls\n");
         check("onit stauts", "onit: no such source: stauts; did you mean: onit status\n");
         check("onit status", "onit: `onit status` is not supported yet\n");
