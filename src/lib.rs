@@ -11,7 +11,8 @@
 //! | `linux` | the only effects, and the only `unsafe` |
 //! | `cli` | the front door: arguments, boot, verbs |
 //!
-//! Arrows only run leftwards: `service ← {supervisor, config, output} ← run ← linux ← cli ← main`;
+//! Arrows only run leftwards:
+//! `service ← {supervisor, config, output} ← run ← linux ← cli ← main`;
 //! everybody may name `limits`. `tests/tidy.rs` holds the code to it, and
 //! `cargo check --lib --no-default-features` proves that nothing left of `linux` touches the kernel.
 

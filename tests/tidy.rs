@@ -104,17 +104,25 @@ fn wrong_imports(path: &Path, text: &str) -> Vec<String> {
                 found.push(format!("{}:{number}: `{module}` names `{named}`", path.display()));
             }
         }
-        let effects = ["nix::", "libc::", "signal_hook::", "clap::"];
+        let effects = ["nix", "libc", "signal_hook", "clap", "log"];
         let pure = !["linux", "cli", "main"].contains(&module.as_str());
-        if pure && effects.iter().any(|name| line.contains(name)) {
+        if pure && effects.iter().any(|name| names_crate(line, name)) {
             found.push(format!("{}:{number}: `{module}` names the system", path.display()));
         }
-        let serde = ["serde::", "toml::"].iter().any(|name| line.contains(name));
+        let serde = ["serde", "toml"].iter().any(|name| names_crate(line, name));
         if serde && module != "config" {
             found.push(format!("{}:{number}: only `config` reads TOML", path.display()));
         }
     }
     found
+}
+
+/// `nix::unistd`, but not `std::os::unix::ffi`, nor `crate::log::…`.
+fn names_crate(line: &str, name: &str) -> bool {
+    line.match_indices(&format!("{name}::")).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
 }
 
 fn misplaced_unsafe(path: &Path, text: &str) -> Vec<String> {

@@ -184,7 +184,8 @@ impl Files for Disk {
 
 /// What `onit` says when there is nothing to do.
 const HOW_TO_START: &str = "\
-onit: nothing to run: no source is named, ONIT_SOURCES is not set, and /etc/onit/services is not there
+onit: nothing to run: no source or command is given, ONIT_SOURCES is not set, and there is no
+/etc/onit/services
 
   onit -- COMMAND [ARG…]     runs one program, as PID 1 should
   onit DIRECTORY             keeps the services of a directory running

@@ -168,7 +168,7 @@ impl Loader<'_> {
         self.problems.iter().any(|problem| problem.place.file.starts_with(&prefix))
     }
 
-    /// A name in a source directory. What does not end in `.toml` or begins with `.` is none of ours.
+    /// A name in a source directory. What begins with `.`, or does not end in `.toml`, is not ours.
     fn entry(&mut self, source: &Path, name: &OsStr, request: &Request<'_>, found: &mut Found) {
         let bytes = name.as_bytes();
         if bytes.starts_with(b".") || !bytes.ends_with(b".toml") || name == SETTINGS_FILE {

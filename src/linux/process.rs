@@ -66,7 +66,7 @@ impl Process {
         original
     }
 
-    /// Where the randomness of retries begins: different for each container, which is all it is for.
+    /// Where the randomness of retries begins: different for each container, and no more than that.
     #[must_use]
     pub fn seed(&self) -> u64 {
         wall_clock() ^ u64::from(std::process::id()).rotate_left(32)
