@@ -115,3 +115,12 @@ pub const KIN_MAX: usize = 16_384;
 
 /// Searches in one KILL of a run: each finds what forked during the one before.
 pub const KILL_ROUNDS_MAX: usize = 8;
+
+/// Longest text of the configuration with its variables put in, in bytes: execve(2) takes no
+/// longer argument or variable (`MAX_ARG_STRLEN`).
+pub const VALUE_BYTES_MAX: usize = (128 << 10) - 1;
+
+/// All texts of one file of the configuration together, with their variables put in, in bytes: a
+/// file full of `${X}` must not eat the memory. execve(2) takes a quarter of the stack's limit in
+/// all, at most 6 MiB.
+pub const VALUES_BYTES_MAX: usize = 8 << 20;

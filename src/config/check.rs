@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use super::expand::{ExpandError, Variables, expand};
 use super::file::{At, Raw, Value};
-use super::split::{SplitError, split};
-use crate::limits::{DURATION_MAX, LINE_BYTES_MAX, LINE_BYTES_MIN};
+use super::split::{SplitError, Word, split};
+use crate::limits::{
+    DURATION_MAX, LINE_BYTES_MAX, LINE_BYTES_MIN, VALUE_BYTES_MAX, VALUES_BYTES_MAX,
+};
 use crate::service::{
     Argv, Backoff, Condition, Consequence, Environment, Format, Inherit, Kind, Leftovers, Limit,
     Limits, Log, LogTarget, Name, Place, Problem, Resource, Restart, Scope, Signal, Spec, Stop,
@@ -41,7 +43,7 @@ pub(super) fn service(
     place: &Place,
     variables: &Variables,
 ) -> (Judged, Vec<Problem>) {
-    let mut check = Check { raw, variables, problems: Vec::new() };
+    let mut check = Check::new(raw, variables);
     let enabled = check.boolean("enabled").unwrap_or(true);
     if !enabled && check.problems.is_empty() {
         return (Judged::Disabled, Vec::new());
@@ -55,6 +57,8 @@ pub(super) struct Check<'a> {
     pub(super) raw: &'a Raw,
     pub(super) variables: &'a Variables,
     pub(super) problems: Vec<Problem>,
+    /// The length of all texts so far, variables put in.
+    bytes: usize,
 }
 
 /// A text with its variables put in.
@@ -65,6 +69,10 @@ struct Text {
 }
 
 impl<'a> Check<'a> {
+    pub(super) fn new(raw: &'a Raw, variables: &'a Variables) -> Self {
+        Self { raw, variables, problems: Vec::new(), bytes: 0 }
+    }
+
     fn draft(&mut self, name: Name, place: &Place) -> Draft {
         let kinds = [("service", Kind::Service), ("oneshot", Kind::Oneshot)];
         let kind = match self.word("type") {
@@ -699,12 +707,9 @@ impl<'a> Check<'a> {
 
     /// A command: words, or a text that is split into words.
     fn command(&mut self, value: &At<Value>) -> Option<Argv> {
-        let words: Vec<At<Value>> = match &value.value {
-            Value::List(words) => words.clone(),
-            Value::Text(text) => {
-                let at = |word| At { value: Value::Text(word), place: value.place.clone() };
-                self.split(text, &value.place)?.into_iter().map(at).collect()
-            }
+        let words = match &value.value {
+            Value::List(words) => words.iter().map(|word| (word.clone(), true)).collect(),
+            Value::Text(text) => self.split(text, &value.place)?,
             Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
@@ -714,12 +719,14 @@ impl<'a> Check<'a> {
                 return None;
             }
         };
-        let count = words.len();
-        let words: Vec<OsString> =
-            words.iter().filter_map(|word| self.text_of(word)).map(|word| word.text).collect();
-        if words.len() < count {
-            return None;
-        }
+        let words: Vec<Option<OsString>> = words
+            .iter()
+            .map(|(word, stays)| (self.text_of(word).map(|word| word.text), *stays))
+            // As in a shell: `app ${OPTIONS:-}` has no argument if there are no options.
+            .filter(|(word, stays)| *stays || word.as_ref().is_none_or(|word| !word.is_empty()))
+            .map(|(word, _)| word)
+            .collect();
+        let words: Vec<OsString> = words.into_iter().collect::<Option<_>>()?;
         let mut words = words.into_iter();
         match words.next() {
             Some(program) if !program.is_empty() => {
@@ -732,9 +739,12 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn split(&mut self, text: &str, place: &Place) -> Option<Vec<String>> {
+    /// The words of a text, each with whether it stays one when it is empty.
+    fn split(&mut self, text: &str, place: &Place) -> Option<Vec<(At<Value>, bool)>> {
+        let at =
+            |word: Word| (At { value: Value::Text(word.text), place: place.clone() }, word.quoted);
         let error = match split(text) {
-            Ok(words) => return Some(words),
+            Ok(words) => return Some(words.into_iter().map(at).collect()),
             Err(error) => error,
         };
         let problem = match error {
@@ -749,6 +759,19 @@ impl<'a> Check<'a> {
                 let text = text.escape_debug();
                 Problem::new(place.clone(), what)
                     .hint(format!("write [\"sh\", \"-c\", \"{text}\"]"))
+            }
+            SplitError::LineBreak => {
+                let what =
+                    "a line break between words needs a shell, and a command is run without one";
+                Problem::new(place.clone(), what)
+                    .hint("end the line with a backslash, or write [\"sh\", \"-c\", …]")
+            }
+            SplitError::Assignment(name) => {
+                let what = format!(
+                    "`{name}=` before a program needs a shell, and a command is run without one"
+                );
+                Problem::new(place.clone(), what)
+                    .hint(format!("write environment = {{ {name} = \"…\" }}"))
             }
         };
         self.problems.push(problem);
@@ -861,7 +884,15 @@ impl<'a> Check<'a> {
             return None;
         };
         let place = value.place.clone();
-        match expand(text, self.variables) {
+        let expanded = expand(text, self.variables);
+        let length = expanded.as_ref().map_or(0, |expanded| expanded.text.len());
+        self.bytes = self.bytes.saturating_add(length);
+        match expanded {
+            Ok(_) if self.bytes > VALUES_BYTES_MAX => {
+                let what = format!("with its variables longer than {VALUES_BYTES_MAX} bytes");
+                self.complain(&Place { line: None, ..place }, what);
+                None
+            }
             Ok(expanded) if expanded.text.as_bytes().contains(&0) => {
                 self.complain(&place, "a text with a NUL in it");
                 None
@@ -887,6 +918,9 @@ impl<'a> Check<'a> {
                     ExpandError::NoName(inside) => {
                         Problem::new(place, format!("`${{{inside}}}` names no variable"))
                             .hint("write ${NAME}, ${NAME:-default} or ${NAME:?message}")
+                    }
+                    ExpandError::TooLong => {
+                        Problem::new(place, format!("a text longer than {VALUE_BYTES_MAX} bytes"))
                     }
                 };
                 self.problems.push(problem);

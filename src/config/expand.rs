@@ -1,8 +1,11 @@
 //! `${VAR}`, `${VAR:-default}`, `${VAR:?message}` and `$$`. `$NAME` is left alone: it is a shell's.
+//! A default may hold variables in turn.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+
+use crate::limits::VALUE_BYTES_MAX;
 
 /// onit's own variables, as they are expanded.
 pub(super) type Variables = BTreeMap<OsString, OsString>;
@@ -26,46 +29,89 @@ pub(super) enum ExpandError {
     Open,
     /// Between the braces stands no name.
     NoName(String),
+    /// More than [`VALUE_BYTES_MAX`] bytes.
+    TooLong,
+}
+
+/// What stands for a variable: its value, or a text that is yet to be expanded.
+enum Found<'v, 't> {
+    Value(&'v OsStr),
+    Default(&'t str),
 }
 
 /// Puts variables in.
 pub(super) fn expand(text: &str, variables: &Variables) -> Result<Expanded, ExpandError> {
     let mut expanded = Expanded { text: OsString::new(), had_variables: false };
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        expanded.text.push(before);
-        if let Some(after) = after.strip_prefix('$') {
-            expanded.text.push("$");
-            rest = after;
-        } else if let Some(after) = after.strip_prefix('{') {
-            let (inside, after) = after.split_once('}').ok_or(ExpandError::Open)?;
-            expanded.text.push(value(inside, variables)?);
-            expanded.had_variables = true;
-            rest = after;
-        } else {
-            expanded.text.push("$");
-            rest = after;
+    // What is yet to be read, the next at the end: a default comes before what follows it.
+    let mut pending = vec![text];
+    while let Some(rest) = pending.pop() {
+        let dollar = rest.split_once('$');
+        expanded.text.push(dollar.map_or(rest, |(before, _)| before));
+        if let Some((_, after)) = dollar {
+            if let Some(after) = after.strip_prefix('$') {
+                expanded.text.push("$");
+                pending.push(after);
+            } else if let Some(after) = after.strip_prefix('{') {
+                expanded.had_variables = true;
+                let (inside, after) = until_closed(after).ok_or(ExpandError::Open)?;
+                pending.push(after);
+                match find(inside, variables)? {
+                    Found::Value(value) => expanded.text.push(value),
+                    Found::Default(default) => pending.push(default),
+                }
+            } else {
+                expanded.text.push("$");
+                pending.push(after);
+            }
+        }
+        if expanded.text.len() > VALUE_BYTES_MAX {
+            return Err(ExpandError::TooLong);
         }
     }
-    expanded.text.push(rest);
     Ok(expanded)
 }
 
-fn value(inside: &str, variables: &Variables) -> Result<OsString, ExpandError> {
+/// What stands before the `}` that belongs to a `${`, and what follows it. A `$${` within, which
+/// is to become a plain `${`, has its `}` like any other.
+pub(super) fn until_closed(text: &str) -> Option<(&str, &str)> {
+    let mut open: usize = 1;
+    let mut previous = ' ';
+    for (at, letter) in text.char_indices() {
+        if (previous, letter) == ('$', '{') {
+            open = open.saturating_add(1);
+        } else if letter == '}' {
+            open = open.saturating_sub(1);
+            if open == 0 {
+                return Some((text.get(..at)?, text.get(at..)?.strip_prefix('}')?));
+            }
+        }
+        previous = letter;
+    }
+    None
+}
+
+/// Whether a shell would take `text` for the name of a variable.
+pub(super) fn is_variable_name(text: &str) -> bool {
+    let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    text.starts_with(first) && text.chars().all(|c| first(c) || c.is_ascii_digit())
+}
+
+fn find<'v, 't>(inside: &'t str, variables: &'v Variables) -> Result<Found<'v, 't>, ExpandError> {
     let end = inside.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let (name, operator) = inside.split_at(end.unwrap_or(inside.len()));
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+    if !is_variable_name(name) {
         return Err(ExpandError::NoName(inside.to_owned()));
     }
     // As in a shell, `:` makes an empty variable count as unset.
-    let set = variables.get(OsStr::new(name));
+    let set = variables.get(OsStr::new(name)).map(OsString::as_os_str);
     let full = set.filter(|value| !value.as_bytes().is_empty());
     if let Some(default) = operator.strip_prefix(":-") {
-        Ok(full.cloned().unwrap_or_else(|| default.into()))
+        Ok(full.map_or(Found::Default(default), Found::Value))
     } else if let Some(message) = operator.strip_prefix(":?") {
-        full.cloned().ok_or_else(|| ExpandError::Required(name.to_owned(), message.to_owned()))
+        let required = || ExpandError::Required(name.to_owned(), message.to_owned());
+        full.map(Found::Value).ok_or_else(required)
     } else if operator.is_empty() {
-        set.cloned().ok_or_else(|| ExpandError::Unset(name.to_owned()))
+        set.map(Found::Value).ok_or_else(|| ExpandError::Unset(name.to_owned()))
     } else {
         Err(ExpandError::NoName(inside.to_owned()))
     }
@@ -87,6 +133,9 @@ mod tests {
         check("${PORT:-1}${NONE:-2}${EMPTY:-3}${EMPTY}", Ok("8023"));
         check("$$ $$$${PORT} $PORT $", Ok("$ $${PORT} $PORT $"));
         check("${NONE:-}", Ok(""));
+        check("<${NONE:-${PORT}}>", Ok("<80>"));
+        check("<${NONE:-a${ALSO:-$${x}}b}>", Ok("<a${x}b>"));
+        check("${NONE:-${PORT}", Err(ExpandError::Open));
         check("${NONE}", Err(ExpandError::Unset("NONE".into())));
         check("${EMPTY:?say it}", Err(ExpandError::Required("EMPTY".into(), "say it".into())));
         check("${PORT", Err(ExpandError::Open));
@@ -99,5 +148,15 @@ mod tests {
     fn only_what_had_variables_may_be_a_number() {
         assert!(!expand("$$5", &Variables::new()).unwrap().had_variables);
         assert!(expand("${A:-5}", &Variables::new()).unwrap().had_variables);
+    }
+
+    #[test]
+    fn a_text_does_not_grow_without_end() {
+        let variables: Variables = [("X".into(), "x".repeat(1000).into())].into();
+        assert_eq!(expand(&"${X}".repeat(1000), &variables), Err(ExpandError::TooLong));
+        assert_eq!(
+            expand(&"x".repeat(VALUE_BYTES_MAX), &variables).unwrap().text.len(),
+            VALUE_BYTES_MAX
+        );
     }
 }

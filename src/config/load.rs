@@ -371,7 +371,7 @@ impl Loader<'_> {
 
     fn settings(&mut self, raw: &Raw, options: &Options) -> Settings {
         let default = Settings::default();
-        let mut check = Check { raw, variables: &self.variables, problems: Vec::new() };
+        let mut check = Check::new(raw, &self.variables);
         let from_file = Settings {
             stop_timeout: check.duration("stop_timeout"),
             stop_signals: check.signals("stop_signals"),
@@ -409,7 +409,8 @@ impl Loader<'_> {
             }
         }
         let problems = std::mem::take(&mut check.problems);
-        let mut check = Check { raw: &overrides, variables: &self.variables, problems };
+        let mut check = Check::new(&overrides, &self.variables);
+        check.problems = problems;
         let settings = Settings {
             stop_timeout: check.seconds("stop_timeout").or(from_file.stop_timeout),
             stop_signals: check.separated_signals("stop_signals").unwrap_or(from_file.stop_signals),

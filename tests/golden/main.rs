@@ -110,6 +110,24 @@ fn no_bytes_make_the_reader_stumble() {
 }
 
 #[test]
+fn a_file_full_of_variables_does_not_grow_without_end() {
+    let text = format!("command = [\"app\"{}]", ", \"${X}\"".repeat(100_000));
+    let files = Memory(vec![("s".into(), "web.toml".into(), text.into_bytes())]);
+    let environment = [("X".into(), "x".repeat(1000).into())];
+    let sources = ["s".into()];
+    let request = Request {
+        sources: &sources,
+        main: None,
+        environment: &environment,
+        options: Options::default(),
+    };
+    assert_eq!(
+        render(&load(&request, &files)),
+        "s/web.toml: with its variables longer than 8388608 bytes\n1 problem; nothing was started\n"
+    );
+}
+
+#[test]
 fn a_thousand_services_are_one_plan() {
     let text = |after: &str| format!("command = [\"true\"]\nafter = [{after}]\n").into_bytes();
     let files = (0..1000).map(|n| {
