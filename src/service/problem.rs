@@ -1,6 +1,6 @@
 //! Something wrong in the user's text: place, what, hint. Problems are collected.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// A place in a text.
@@ -75,11 +75,20 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)?;
-        match &self.hint {
-            Some(hint) => write!(f, "; {hint}"),
-            None => Ok(()),
+        let line = match &self.hint {
+            Some(hint) => format!("{}: {}; {hint}", self.place, self.what),
+            None => format!("{}: {}", self.place, self.what),
+        };
+        // It repeats what the user wrote, line breaks and escape sequences included, and is to
+        // stay one line all the same.
+        for letter in line.chars() {
+            if letter.is_control() {
+                write!(f, "{}", letter.escape_default())?;
+            } else {
+                f.write_char(letter)?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -144,6 +153,12 @@ mod tests {
         check("umsak", Some("umask"));
         check("colour", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_problem_stays_one_line_whatever_it_repeats() {
+        let problem = Problem::new(Place::file("a\nb"), "`\u{1b}[2J` is käse").hint("c\td");
+        assert_eq!(problem.to_string(), "a\\nb: `\\u{1b}[2J` is käse; c\\td");
     }
 
     #[test]
