@@ -2,7 +2,6 @@
 //! that is wrong, not only the first.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,7 +92,7 @@ impl<'a> Check<'a> {
         };
         let command = command.unwrap_or_else(|| Argv::new::<OsString>("", Vec::new()));
         let default = Spec::new(name, command);
-        let restart = self.restart(kind);
+        let restart = self.restart(kind, place);
         let consequences =
             [("continue", Consequence::Continue), ("shutdown", Consequence::Shutdown)];
         let spec = Spec {
@@ -127,7 +126,7 @@ impl<'a> Check<'a> {
         Draft { spec, depends_on: self.depends_on(), after: self.after() }
     }
 
-    fn restart(&mut self, kind: Kind) -> Restart {
+    fn restart(&mut self, kind: Kind, place: &Place) -> Restart {
         let policies = [
             ("always", Restart::Always),
             ("on-failure", Restart::OnFailure),
@@ -135,9 +134,13 @@ impl<'a> Check<'a> {
         ];
         let chosen = self.choice("restart", "a restart policy", &policies);
         if let (Some(Restart::Always), Kind::Oneshot) = (chosen, kind)
-            && let Some(place) = self.place_of("restart")
+            && let Some(at) = self.place_of("restart")
         {
-            let problem = Problem::new(place, "a oneshot that always restarts never completes");
+            // What `[service_defaults]` say is meant for services.
+            if at.file != place.file {
+                return Restart::Never;
+            }
+            let problem = Problem::new(at, "a oneshot that always restarts never completes");
             self.problems.push(problem.hint("use `on-failure`, or `type = \"service\"`"));
         }
         chosen.unwrap_or(match kind {
@@ -148,6 +151,11 @@ impl<'a> Check<'a> {
 
     fn success_codes(&mut self) -> Option<Vec<SuccessCode>> {
         let list = self.list("success_codes")?;
+        if list.is_empty()
+            && let Some(place) = self.place_of("success_codes")
+        {
+            self.complain(&place, "`success_codes` is empty: no end would be a success");
+        }
         let mut codes = Vec::new();
         for item in list {
             if let Some(number) = self.integer_of(item, Some("a signal name")) {
@@ -171,11 +179,11 @@ impl<'a> Check<'a> {
     fn backoff(&mut self) -> Backoff {
         let default = Backoff::default();
         let backoff = Backoff {
-            initial: self.duration("backoff.initial").unwrap_or(default.initial),
+            initial: self.wait("backoff.initial").unwrap_or(default.initial),
             factor: self.number("backoff.factor", 1.0, 1000.0).unwrap_or(default.factor),
-            max: self.duration("backoff.max").unwrap_or(default.max),
+            max: self.wait("backoff.max").unwrap_or(default.max),
             jitter: self.number("backoff.jitter", 0.0, 1.0).unwrap_or(default.jitter),
-            reset_after: self.duration("backoff.reset_after").unwrap_or(default.reset_after),
+            reset_after: self.wait("backoff.reset_after").unwrap_or(default.reset_after),
             limit: self
                 .integer("backoff.limit", 0, i64::from(u32::MAX))
                 .and_then(|limit| u32::try_from(limit).ok())
@@ -188,6 +196,19 @@ impl<'a> Check<'a> {
             self.complain(&place, "`backoff.initial` is longer than `backoff.max`");
         }
         backoff
+    }
+
+    /// A duration that is not zero: with none between two starts they would follow each other
+    /// without end.
+    fn wait(&mut self, key: &str) -> Option<Duration> {
+        let wait = self.duration(key)?;
+        if wait.is_zero()
+            && let Some(place) = self.place_of(key)
+        {
+            self.complain(&place, format!("`{key}` cannot be zero"));
+            return None;
+        }
+        Some(wait)
     }
 
     fn stop(&mut self) -> Stop {
@@ -217,7 +238,7 @@ impl<'a> Check<'a> {
                 (steps, sum)
             }
             Some(value) => {
-                let signal = self.word_of(value).and_then(|word| self.signal(&word));
+                let signal = self.word_of(value).and_then(|word| self.ending_signal(&word));
                 let signal = signal.unwrap_or(Signal::TERM);
                 (vec![StopStep { signal, wait: timeout }], timeout)
             }
@@ -254,7 +275,7 @@ impl<'a> Check<'a> {
                 self.problems.push(problem.hint("write `[[\"SIGINT\", \"5s\"], …]`"));
                 continue;
             };
-            let signal = self.word_of(signal).and_then(|word| self.signal(&word));
+            let signal = self.word_of(signal).and_then(|word| self.ending_signal(&word));
             let wait = self.duration_of(wait);
             if let (Some(signal), Some(wait)) = (signal, wait) {
                 if wait.is_zero() {
@@ -267,6 +288,17 @@ impl<'a> Check<'a> {
             self.complain(place, "the list of stop signals is empty");
         }
         if steps.is_empty() { Stop::default().steps } else { steps }
+    }
+
+    /// A signal that can ask a process to end.
+    fn ending_signal(&mut self, word: &At<String>) -> Option<Signal> {
+        let signal = self.signal(word)?;
+        let halting = [Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU, Signal::CONT];
+        if halting.contains(&signal) {
+            self.complain(&word.place, format!("{signal} does not ask a process to end"));
+            return None;
+        }
+        Some(signal)
     }
 
     fn groups(&mut self) -> Option<Vec<Who>> {
@@ -289,8 +321,18 @@ impl<'a> Check<'a> {
         let word = self.word_of(value)?;
         match word.value.parse::<u32>() {
             Ok(number) if number < u32::MAX => Some(Who::Number(number)),
+            _ if word.value.parse::<i128>().is_ok() => {
+                let what = format!("{} is no user or group number", word.value);
+                self.complain(&word.place, what);
+                None
+            }
             _ if word.value.contains([':', '\n', ' ', ',']) => {
-                self.complain(&word.place, format!("`{}` is no user or group name", word.value));
+                let what = format!("`{}` is no user or group name", word.value);
+                let problem = Problem::new(word.place, what);
+                self.problems.push(match word.value.split_once(':') {
+                    Some((_, group)) => problem.hint(format!("write group = \"{group}\"")),
+                    None => problem,
+                });
                 None
             }
             _ => Some(Who::Named(word.value)),
@@ -299,14 +341,16 @@ impl<'a> Check<'a> {
 
     fn umask(&mut self) -> Option<u32> {
         let value = self.raw.values.get("umask")?;
-        if let Value::Integer(number) = value.value {
+        if let Value::Integer(_) = value.value {
             let problem = Problem::new(value.place.clone(), "`umask` is a text of octal digits");
-            self.problems.push(problem.hint(format!("write \"{number:04}\"")));
+            // 22 may have been meant as its digits, 0o22 as its value: no guess is safe.
+            self.problems.push(problem.hint("write octal digits such as \"0022\""));
             return None;
         }
         let word = self.word_of(value)?;
+        let is_octal = word.value.chars().all(|digit| digit.is_digit(8));
         match u32::from_str_radix(&word.value, 8) {
-            Ok(mask) if mask <= 0o777 => Some(mask),
+            Ok(mask) if is_octal && mask <= 0o777 => Some(mask),
             Ok(_) | Err(_) => {
                 let problem =
                     Problem::new(word.place, format!("`{}` is no file mode mask", word.value));
@@ -390,7 +434,7 @@ impl<'a> Check<'a> {
                     None => continue,
                 },
                 Value::Integer(number) => number.to_string().into(),
-                Value::Float(number) => number.to_string().into(),
+                Value::Float(number) => number.as_str().into(),
                 Value::Boolean(value) => value.to_string().into(),
                 Value::List(_) | Value::Table(_) | Value::Other(_) => {
                     self.wrong_kind(value, "a text");
@@ -589,13 +633,23 @@ impl<'a> Check<'a> {
                 return None;
             }
         };
+        if text.text.is_empty() {
+            return None;
+        }
         if !text.had_variables {
             let problem = Problem::new(value.place.clone(), format!("`{key}` is not a text"));
             self.problems.push(problem.hint("write true or false without quotes"));
             return None;
         }
-        let word = text.text.to_string_lossy().into_owned();
+        let word = text.text.to_string_lossy().to_ascii_lowercase();
         self.among(&At { value: word, place: text.place }, "true or false", &BOOLEANS)
+    }
+
+    /// A boolean from outside of the files, where there are only texts.
+    pub(super) fn yes_or_no(&mut self, key: &str) -> Option<bool> {
+        let At { value, place } = self.word(key)?;
+        let word = At { value: value.to_ascii_lowercase(), place };
+        self.among(&word, "true or false", &BOOLEANS)
     }
 
     fn integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
@@ -616,6 +670,9 @@ impl<'a> Check<'a> {
             Value::Integer(number) => Some(*number),
             Value::Text(_) => {
                 let text = self.text_of(value)?;
+                if text.text.is_empty() {
+                    return None;
+                }
                 let number = text.text.to_str().and_then(|text| text.trim().parse().ok());
                 match number {
                     Some(number) if text.had_variables => Some(number),
@@ -644,16 +701,25 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// A number with a fraction that a variable brought, or else a whole one.
+    fn number_of_text(&mut self, value: &At<Value>) -> Option<f64> {
+        let text = self.text_of(value)?;
+        match text.text.to_str().and_then(|text| text.trim().parse().ok()) {
+            Some(number) if text.had_variables => Some(number),
+            Some(_) | None => self.integer_of(value, None).map(|number| number as f64),
+        }
+    }
+
     fn number(&mut self, key: &str, least: f64, most: f64) -> Option<f64> {
         let value = self.raw.values.get(key)?;
-        let number = match value.value {
-            Value::Float(number) => number,
-            Value::Integer(number) => number as f64,
-            Value::Text(_)
-            | Value::Boolean(_)
-            | Value::List(_)
-            | Value::Table(_)
-            | Value::Other(_) => self.integer_of(value, None)? as f64,
+        let number = match &value.value {
+            Value::Float(number) => number.parse().ok()?,
+            Value::Integer(number) => *number as f64,
+            Value::Text(_) => self.number_of_text(value)?,
+            Value::Boolean(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => {
+                self.wrong_kind(value, "a number");
+                return None;
+            }
         };
         if (least..=most).contains(&number) {
             return Some(number);
@@ -893,15 +959,13 @@ impl<'a> Check<'a> {
                 self.complain(&Place { line: None, ..place }, what);
                 None
             }
-            Ok(expanded) if expanded.text.as_bytes().contains(&0) => {
+            Ok(expanded) if expanded.text.as_encoded_bytes().contains(&0) => {
                 self.complain(&place, "a text with a NUL in it");
                 None
             }
-            Ok(expanded) => Some(Text {
-                text: OsString::from_vec(expanded.text.into_vec()),
-                had_variables: expanded.had_variables,
-                place,
-            }),
+            Ok(expanded) => {
+                Some(Text { text: expanded.text, had_variables: expanded.had_variables, place })
+            }
             Err(error) => {
                 let problem = match error {
                     ExpandError::Unset(name) => {
@@ -948,7 +1012,7 @@ pub(super) const FORMATS: [(&str, Format); 3] =
     [("text", Format::Text), ("json", Format::Json), ("raw", Format::Raw)];
 
 /// What stands for true and false where a variable is put in.
-pub(super) const BOOLEANS: [(&str, bool); 8] = [
+const BOOLEANS: [(&str, bool); 8] = [
     ("true", true),
     ("false", false),
     ("1", true),

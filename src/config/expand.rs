@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 
 use crate::limits::VALUE_BYTES_MAX;
 
@@ -104,7 +103,7 @@ fn find<'v, 't>(inside: &'t str, variables: &'v Variables) -> Result<Found<'v, '
     }
     // As in a shell, `:` makes an empty variable count as unset.
     let set = variables.get(OsStr::new(name)).map(OsString::as_os_str);
-    let full = set.filter(|value| !value.as_bytes().is_empty());
+    let full = set.filter(|value| !value.is_empty());
     if let Some(default) = operator.strip_prefix(":-") {
         Ok(full.map_or(Found::Default(default), Found::Value))
     } else if let Some(message) = operator.strip_prefix(":?") {

@@ -25,8 +25,8 @@ pub enum Value {
     Text(String),
     /// A whole number.
     Integer(i64),
-    /// A number with a fraction.
-    Float(f64),
+    /// A number with a fraction, as it was written: a variable of 1.10 is not to become 1.1.
+    Float(String),
     /// True or false.
     Boolean(bool),
     /// Several values.
@@ -181,7 +181,16 @@ impl<'a> Reader<'a> {
                 None => {
                     let problem = Problem::new(self.at(offset), format!("unknown key `{full}`"));
                     let problem = problem.did_you_mean(name, keys::names(known, section));
-                    self.problems.push(problem);
+                    self.problems.push(match (&problem.hint, keys::elsewhere(known, name)) {
+                        // Whatever stands below the first [section] belongs to a section.
+                        (None, Some(elsewhere)) if elsewhere == name => {
+                            problem.hint(format!("`{name}` belongs above the first [section]"))
+                        }
+                        (None, Some(elsewhere)) => {
+                            problem.hint(format!("did you mean `{elsewhere}`?"))
+                        }
+                        (Some(_), _) | (None, None) => problem,
+                    });
                 }
             }
         }
@@ -197,10 +206,7 @@ impl<'a> Reader<'a> {
                     Err(_) => Value::Other(number.to_string()),
                 }
             }
-            DeValue::Float(number) => match number.as_str().parse() {
-                Ok(number) => Value::Float(number),
-                Err(_) => Value::Other(number.to_string()),
-            },
+            DeValue::Float(number) => Value::Float(number.as_str().to_owned()),
             DeValue::Boolean(value) => Value::Boolean(value),
             DeValue::Datetime(date) => Value::Other(date.to_string()),
             DeValue::Array(values) => {

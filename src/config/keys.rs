@@ -250,3 +250,10 @@ pub fn names<'a>(table: &'a [Key], section: &'a str) -> impl Iterator<Item = &'a
         None => None,
     })
 }
+
+/// The whole name of the first key that is called `name` in some section, or at the top.
+#[must_use]
+pub fn elsewhere(table: &[Key], name: &str) -> Option<&'static str> {
+    let last = |key: &Key| key.name.rsplit_once('.').map_or(key.name, |(_, last)| last);
+    table.iter().find(|key| last(key) == name).map(|key| key.name)
+}

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Files;
-use super::check::{self, BOOLEANS, Check, Draft, FORMATS, Judged};
+use super::check::{self, Check, Draft, FORMATS, Judged};
 use super::expand::Variables;
 use super::file::{self, At, Raw, RawSettings, Value};
-use crate::limits::SERVICES_MAX;
+use crate::limits::{SERVICE_FILE_BYTES_MAX, SERVICES_MAX};
 use crate::service::{
     Argv, Condition, Dependency, Errno, Kind, Level, Name, Place, Plan, PlanError, Problem,
     Restart, Settings, Signal, Spec, nearest,
@@ -69,8 +68,8 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Prob
     let raw = loader.settings_file(&found);
     let settings = loader.settings(&raw.settings, &request.options);
     let mut judged = BTreeMap::new();
-    for (name, path) in &found.services {
-        if let Some(service) = loader.service(name, path, &raw.service_defaults) {
+    for (name, (path, text)) in &found.services {
+        if let Some(service) = loader.service(name, path, text, &raw.service_defaults) {
             judged.insert(name.clone(), service);
         }
     }
@@ -110,7 +109,8 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Prob
 /// The files of all sources.
 #[derive(Debug, Default)]
 struct Found {
-    services: BTreeMap<Name, PathBuf>,
+    /// The file of each service, with its text.
+    services: BTreeMap<Name, (PathBuf, Result<Vec<u8>, Errno>)>,
     /// Every `onit.toml` that is in force, with its text.
     settings: Vec<(PathBuf, Vec<u8>)>,
 }
@@ -144,13 +144,18 @@ impl Loader<'_> {
                     self.settings_of(source, &mut found);
                 }
                 Err(errno) if errno == Errno::ENOTDIR => {
-                    self.service_file(source, request, &mut found);
-                    let directory = source.parent().unwrap_or(Path::new(""));
-                    self.settings_of(directory, &mut found);
+                    // A shell that was given *.toml names it too; it is found without that.
+                    if source.file_name() != Some(OsStr::new(SETTINGS_FILE)) {
+                        let text = self.files.read(source);
+                        self.service_file(source, text, request, &mut found);
+                    }
+                    let directory = source.parent().filter(|parent| *parent != Path::new(""));
+                    self.settings_of(directory.unwrap_or(Path::new(".")), &mut found);
                 }
                 Err(errno) => {
-                    let problem = Problem::new(place(source), format!("cannot be read: {errno}"));
-                    self.problems.push(problem);
+                    let problem = Problem::new(place(source), unreadable(errno));
+                    let hint = "a source is a directory of service files, or one of them";
+                    self.problems.push(problem.hint(hint));
                 }
             }
         }
@@ -170,14 +175,25 @@ impl Loader<'_> {
 
     /// A name in a source directory. What begins with `.`, or does not end in `.toml`, is not ours.
     fn entry(&mut self, source: &Path, name: &OsStr, request: &Request<'_>, found: &mut Found) {
-        let bytes = name.as_bytes();
+        let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b".") || !bytes.ends_with(b".toml") || name == SETTINGS_FILE {
             return;
         }
-        self.service_file(&source.join(name), request, found);
+        let path = source.join(name);
+        let text = self.files.read(&path);
+        if text == Err(Errno::EISDIR) {
+            return;
+        }
+        self.service_file(&path, text, request, found);
     }
 
-    fn service_file(&mut self, path: &Path, request: &Request<'_>, found: &mut Found) {
+    fn service_file(
+        &mut self,
+        path: &Path,
+        text: Result<Vec<u8>, Errno>,
+        request: &Request<'_>,
+        found: &mut Found,
+    ) {
         let place = place(path);
         let stem = path.file_stem().unwrap_or_default();
         if path.extension() != Some(OsStr::new("toml")) {
@@ -202,18 +218,18 @@ impl Loader<'_> {
             self.problems.push(Problem::new(place, what).hint("give the file another name"));
             return;
         }
-        if let Some(other) = found.services.get(&name) {
+        if let Some((other, _)) = found.services.get(&name) {
             let what = format!("there is another `{name}` in {}", other.display());
             self.problems.push(Problem::new(place, what));
             return;
         }
-        found.services.insert(name, path.to_owned());
+        found.services.insert(name, (path.to_owned(), text));
     }
 
     /// The `onit.toml` of a source directory, else of its parent.
     fn settings_of(&mut self, directory: &Path, found: &mut Found) {
-        let parent = directory.parent().map(|parent| parent.join(SETTINGS_FILE));
-        for path in std::iter::once(directory.join(SETTINGS_FILE)).chain(parent) {
+        let above = parent(directory).map(|parent| parent.join(SETTINGS_FILE));
+        for path in std::iter::once(directory.join(SETTINGS_FILE)).chain(above) {
             match self.files.read(&path) {
                 Ok(text) => {
                     if !found.settings.iter().any(|(known, _)| *known == path) {
@@ -223,8 +239,7 @@ impl Loader<'_> {
                 }
                 Err(errno) if [Errno::ENOENT, Errno::ENOTDIR].contains(&errno) => {}
                 Err(errno) => {
-                    let what = format!("cannot be read: {errno}");
-                    self.problems.push(Problem::new(place(&path), what));
+                    self.problems.push(Problem::new(place(&path), unreadable(errno)));
                     return;
                 }
             }
@@ -260,28 +275,40 @@ impl Loader<'_> {
         text.ok()
     }
 
-    fn service(&mut self, name: &Name, path: &Path, defaults: &Raw) -> Option<Judged> {
+    fn service(
+        &mut self,
+        name: &Name,
+        path: &Path,
+        text: &Result<Vec<u8>, Errno>,
+        defaults: &Raw,
+    ) -> Option<Judged> {
         let place = place(path);
-        let bytes = match self.files.read(path) {
+        let bytes = match text {
             Ok(bytes) => bytes,
             Err(errno) => {
-                self.problems.push(Problem::new(place, format!("cannot be read: {errno}")));
+                self.problems.push(Problem::new(place, unreadable(*errno)));
                 return None;
             }
         };
-        let (mut raw, problems) = file::service(self.text(&bytes, &place)?, &place);
+        let (mut raw, problems) = file::service(self.text(bytes, &place)?, &place);
         let unreadable = raw.values.is_empty() && !problems.is_empty();
         self.problems.extend(problems);
         if unreadable {
             return None;
         }
-        // A list of signals of its own brings its own times.
-        let has_times = raw.values.get("stop.signal").is_some_and(|v| v.value.is_list());
+        // A list of signals brings its own times: of the two, what the service itself says holds.
+        let is_list = |raw: &Raw| raw.values.get("stop.signal").is_some_and(|v| v.value.is_list());
+        let has_times = is_list(&raw);
+        let needs_no_list = raw.values.contains_key("stop.timeout") && is_list(defaults);
         for (key, value) in &defaults.values {
-            if *key == "stop.timeout" && has_times {
-                continue;
+            let gives_way = match *key {
+                "stop.timeout" => has_times,
+                "stop.signal" => needs_no_list,
+                _ => false,
+            };
+            if !gives_way {
+                raw.values.entry(key).or_insert_with(|| value.clone());
             }
-            raw.values.entry(key).or_insert_with(|| value.clone());
         }
         let (judged, problems) = check::service(name.clone(), &raw, &place, &self.variables);
         self.problems.extend(problems);
@@ -415,9 +442,7 @@ impl Loader<'_> {
             stop_timeout: check.seconds("stop_timeout").or(from_file.stop_timeout),
             stop_signals: check.separated_signals("stop_signals").unwrap_or(from_file.stop_signals),
             format: check.choice("log.format", "a format", &FORMATS).unwrap_or(from_file.format),
-            timestamps: check
-                .choice("log.timestamps", "true or false", &BOOLEANS)
-                .unwrap_or(from_file.timestamps),
+            timestamps: check.yes_or_no("log.timestamps").unwrap_or(from_file.timestamps),
             level: check.choice("log.level", "a level", &LEVELS).or(from_file.level),
         };
         self.problems.extend(check.problems);
@@ -471,4 +496,41 @@ impl Check<'_> {
 
 fn place(path: &Path) -> Place {
     Place::file(path.display().to_string())
+}
+
+/// The directory above; none above the root.
+fn parent(directory: &Path) -> Option<PathBuf> {
+    match directory.file_name() {
+        Some(_) => directory.parent().map(Path::to_owned),
+        None if directory.has_root() && directory.parent().is_none() => None,
+        // Of `.` and `..` the text does not say what is above.
+        None => Some(directory.join("..")),
+    }
+}
+
+fn unreadable(errno: Errno) -> String {
+    match errno {
+        Errno::EINVAL => "cannot be read: not a regular file".to_owned(),
+        Errno::EFBIG => {
+            format!("cannot be read: larger than {} KiB", SERVICE_FILE_BYTES_MAX / 1024)
+        }
+        other => format!("cannot be read: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_above_is_the_one_the_kernel_would_find() {
+        let check = |directory: &str, expected: Option<&str>| {
+            assert_eq!(parent(Path::new(directory)), expected.map(PathBuf::from), "{directory}");
+        };
+        check("/etc/onit/services", Some("/etc/onit"));
+        check("services/", Some(""));
+        check(".", Some("./.."));
+        check("a/..", Some("a/../.."));
+        check("/", None);
+    }
 }

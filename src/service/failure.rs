@@ -21,10 +21,16 @@ impl Errno {
     pub const EACCES: Self = Self(13);
     /// A part of the path is no directory.
     pub const ENOTDIR: Self = Self(20);
+    /// A directory.
+    pub const EISDIR: Self = Self(21);
+    /// Of no use here: what was to be read is no regular file.
+    pub const EINVAL: Self = Self(22);
     /// No descriptor to be had.
     pub const EMFILE: Self = Self(24);
     /// The file is being written.
     pub const ETXTBSY: Self = Self(26);
+    /// Larger than we read.
+    pub const EFBIG: Self = Self(27);
     /// Too many symbolic links.
     pub const ELOOP: Self = Self(40);
 

@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use onit::cli::args::Verb;
 use onit::cli::check::render;
 use onit::config::keys::{self, Key};
-use onit::config::{Files, Options, Request, load};
-use onit::service::{Argv, Errno};
+use onit::config::{Files, Loaded, Options, Request, load};
+use onit::service::{Argv, Errno, Problem};
 
 /// Every folder in `tests/golden/config/` is a source; beside it stands what `onit check` says. A
 /// file `command` in it makes it a source beside a main command, `environment` sets variables.
@@ -36,18 +36,33 @@ fn configuration_is_judged_as_it_was() {
     }
 }
 
-/// Every key that is right, down to what is made of it.
+/// Every key that is right, and every one that counts as not set, down to what is made of it.
 #[test]
 fn every_key_means_what_it_meant() {
-    let sources = ["tests/golden/config/right".into()];
+    for case in ["right", "unset"] {
+        let source = Path::new("tests/golden/config").join(case);
+        let loaded = loaded(&source).unwrap();
+        let mut text = format!("{:#?}\n", loaded.settings);
+        for node in loaded.plan.nodes() {
+            let _ = writeln!(text, "{:#?}", node.spec);
+        }
+        compare(&Path::new("tests/golden").join(case).with_extension("specs.expected"), &text);
+    }
+}
+
+#[test]
+fn a_settings_file_that_is_named_is_no_service() {
+    let file = |name: &str, text: &str| ("s".into(), name.into(), text.as_bytes().to_vec());
+    let files = Memory(vec![
+        file("onit.toml", "stop_timeout = \"3s\""),
+        file("web.toml", "command = [\"web\"]"),
+    ]);
+    let sources = ["s/onit.toml".into(), "s/web.toml".into()];
     let request =
         Request { sources: &sources, main: None, environment: &[], options: Options::default() };
-    let loaded = load(&request, &Disk).unwrap();
-    let mut text = format!("{:#?}\n", loaded.settings);
-    for node in loaded.plan.nodes() {
-        let _ = writeln!(text, "{:#?}", node.spec);
-    }
-    compare(Path::new("tests/golden/right.specs.expected"), &text);
+    let loaded = load(&request, &files).unwrap();
+    assert_eq!(loaded.settings.stop_timeout, Some(std::time::Duration::from_secs(3)));
+    assert_eq!(loaded.plan.nodes().len(), 1);
 }
 
 #[test]
@@ -145,6 +160,10 @@ fn a_thousand_services_are_one_plan() {
 }
 
 fn judged(source: &Path) -> String {
+    render(&loaded(source))
+}
+
+fn loaded(source: &Path) -> Result<Loaded, Vec<Problem>> {
     let lines = |name: &str| fs::read_to_string(source.join(name)).unwrap_or_default();
     let environment: Vec<(OsString, OsString)> = lines("environment")
         .lines()
@@ -157,7 +176,7 @@ fn judged(source: &Path) -> String {
     let sources = [source.to_owned()];
     let request =
         Request { sources: &sources, main, environment: &environment, options: Options::default() };
-    render(&load(&request, &Disk))
+    load(&request, &Disk)
 }
 
 fn markdown(table: &[Key]) -> String {
@@ -205,6 +224,9 @@ impl Files for Memory {
     }
 
     fn list(&self, directory: &Path) -> Result<Vec<OsString>, Errno> {
+        if self.0.iter().any(|(folder, name, _)| folder.join(name) == directory) {
+            return Err(Errno::ENOTDIR);
+        }
         let inside = self.0.iter().filter(|(folder, _, _)| folder == directory);
         Ok(inside.map(|(_, name, _)| name.clone()).collect())
     }
