@@ -1,0 +1,321 @@
+//! Services: their order, their restarts, their stop, and the code that all of it ends with.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::sandbox::{Scene, children, comm, descendants, wait_until};
+
+/// Runs until it is asked to stop.
+const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 1000 & wait $!; done"]"#;
+
+#[test]
+fn services_start_in_order_and_stop_in_reverse() {
+    let running = Scene::init()
+        .service("db", WORKER)
+        .service(
+            "migrate",
+            "type = \"oneshot\"\ndepends_on = [\"db\"]\ncommand = [\"echo\", \"migrated\"]",
+        )
+        .service("web", &format!("depends_on = [\"migrate\"]\n{WORKER}"))
+        .with_services()
+        .start();
+    running.wait_for("web | up");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(
+        lines,
+        ["db | up", "migrate | migrated", "web | up", "web | bye", "db | bye"],
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.took.as_secs() < 5, "{:?}", ended.took);
+}
+
+#[test]
+fn a_service_that_was_up_long_enough_is_back_at_once() {
+    let running = Scene::init()
+        .service("web", &format!("{WORKER}\n[backoff]\nreset_after = \"1ms\"\ninitial = \"20s\""))
+        .with_services()
+        .start();
+    for times in 1..=5 {
+        running.wait_for_times("web | up", times);
+        let main = children(running.pid)[0];
+        // SAFETY: kill takes two numbers.
+        unsafe { libc::kill(main, libc::SIGKILL) };
+    }
+    running.wait_for_times("web | up", 6);
+    assert!(running.stderr().contains("killed by SIGKILL"), "{}", running.stderr());
+}
+
+#[test]
+fn a_failure_for_good_ends_everything_with_its_code() {
+    let ended = Scene::init()
+        .service("db", WORKER)
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"echo last words; exit 9\"]\n\
+             depends_on = [\"db\"]\n[backoff]\ninitial = \"10ms\"\nlimit = 3",
+        )
+        .with_services()
+        .run();
+    assert_eq!(ended.code, 9, "{}", ended.stderr);
+    assert_eq!(ended.stdout.matches("web | last words").count(), 3);
+    assert!(ended.stderr.contains("next attempt in"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("too often in a row, giving up"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("db | bye"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_failure_that_may_be_is_the_code_when_nothing_is_left() {
+    let ended = Scene::init()
+        .service("once", "type = \"oneshot\"\ncommand = [\"true\"]")
+        .service(
+            "odd",
+            "type = \"oneshot\"\non_failure = \"continue\"\ncommand = [\"sh\", \"-c\", \"exit 6\"]",
+        )
+        .service("needs", "depends_on = [\"odd\"]\ncommand = [\"echo\", \"must not run\"]")
+        .with_services()
+        .run();
+    assert_eq!(ended.code, 6, "{}", ended.stderr);
+    assert!(ended.stderr.contains("needs: not started: it needs odd"), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("must not run"));
+}
+
+#[test]
+fn a_missing_command_fails_at_once_and_says_why() {
+    let ended =
+        Scene::init().service("web", "command = [\"/no/such/program\"]").with_services().run();
+    assert_eq!(ended.code, 127);
+    let words = "web: cannot execute /no/such/program: no such file or directory";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+}
+
+#[test]
+fn the_budget_holds_for_a_service_that_is_deaf() {
+    let deaf =
+        "command = [\"sh\", \"-c\", \"trap '' TERM; echo deaf; while :; do sleep 0.01; done\"]";
+    let running = Scene::init()
+        .env("ONIT_STOP_TIMEOUT", "2")
+        .service("deaf", deaf)
+        .service("db", WORKER)
+        .service("web", &format!("depends_on = [\"db\", \"deaf\"]\n{WORKER}"))
+        .with_services()
+        .start();
+    running.wait_for("deaf | deaf").wait_for("web | up");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stdout.contains("db | bye") && ended.stdout.contains("web | bye"));
+    assert!(ended.stderr.contains("deaf: did not stop in time, is killed"), "{}", ended.stderr);
+    assert!(ended.took.as_millis() < 3000, "{:?}", ended.took);
+}
+
+#[test]
+fn stop_signals_come_one_after_another_and_to_whom_they_should() {
+    let running = Scene::init()
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"trap 'echo int' INT; trap 'echo term; exit 0' TERM; \
+             echo up; while :; do sleep 0.01; done\"]\n\
+             [stop]\nsignal = [[\"SIGINT\", \"300ms\"], [\"SIGTERM\", \"5s\"]]",
+        )
+        .with_services()
+        .start();
+    running.wait_for("web | up");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0);
+    assert!(ended.stdout.ends_with("web | int\nweb | term\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_stop_command_is_run_instead_of_the_signal() {
+    let running = Scene::init()
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"trap 'echo asked; exit 0' USR1; trap 'echo term' TERM; \
+             echo up; while :; do sleep 0.01; done\"]\n\
+             after_exit = [[\"sh\", \"-c\", \"echo after $ONIT_SERVICE code=$ONIT_EXIT_CODE signal=$ONIT_EXIT_SIGNAL\"]]\n\
+             [stop]\ncommand = [\"sh\", \"-c\", \"kill -USR1 $ONIT_MAIN_PID\"]",
+        )
+        .with_services()
+        .start();
+    running.wait_for("web | up");
+    running.signal(libc::SIGINT);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0);
+    let expected = "web | asked\nweb | after web code=0 signal=\n";
+    assert!(ended.stdout.ends_with(expected), "{}\n{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn hooks_run_before_and_after() {
+    let ended = Scene::init()
+        .service(
+            "web",
+            "before_start = [[\"echo\", \"one\"], [\"echo\", \"two\"]]\n\
+             command = [\"sh\", \"-c\", \"echo three; kill -USR1 $$$$\"]\n\
+             after_exit = [[\"sh\", \"-c\", \"echo four $ONIT_EXIT_SIGNAL\"]]\n\
+             restart = \"never\"",
+        )
+        .with_services()
+        .run();
+    assert_eq!(ended.code, 138, "{}", ended.stderr);
+    let expected = "web | one\nweb | two\nweb | three\nweb | four SIGUSR1\n";
+    assert_eq!(ended.stdout, expected, "{}", ended.stderr);
+}
+
+#[test]
+fn whoever_a_service_leaves_behind_hears_term_and_is_gone_before_its_restart() {
+    // A daemon that called setsid, one that forked twice, one that wiped its environment and closed
+    // everything, one that will not go.
+    let script = r#"
+echo run
+[ -z "$(cat @FOLDER@/alive)" ] || echo STILL THERE
+mark() { echo "echo x >> @FOLDER@/alive; trap 'echo x >> @FOLDER@/heard; : > @FOLDER@/alive; exit' TERM; while :; do sleep 0.01; done"; }
+setsid sh -c "$(mark)" &
+(setsid sh -c "$(mark)" &)
+env -i /bin/sh -c "exec <&- >&- 2>&-; $(mark)" &
+setsid sh -c "echo x >> @FOLDER@/alive; trap '' TERM; while :; do sleep 0.01; done" &
+while [ "$(wc -l < @FOLDER@/alive)" -lt 4 ]; do sleep 0.01; done
+exit 1
+"#;
+    let scene = Scene::init();
+    let folder = scene.folder().to_owned();
+    fs::write(folder.join("alive"), "").unwrap();
+    fs::write(folder.join("heard"), "").unwrap();
+    fs::write(folder.join("script"), script.replace("@FOLDER@", &folder.display().to_string()))
+        .unwrap();
+    let ended = scene
+        .service("web", "command = [\"sh\", \"@FOLDER@/script\"]\n[backoff]\nlimit = 1\n")
+        .with_services()
+        .start();
+    ended.wait_for_notice("processes it left behind did not end in time");
+    wait_until("three of them heard TERM", || {
+        fs::read_to_string(folder.join("heard")).unwrap().lines().count() == 3
+    });
+    let ended = ended.finish();
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(!ended.stdout.contains("STILL THERE"));
+}
+
+#[test]
+fn leftovers_are_kept_where_that_is_asked_for() {
+    let running = Scene::init()
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"setsid sleep 1000 & echo run; exit 1\"]\n\
+             [backoff]\ninitial = \"10ms\"\nlimit = 3\n[stop]\nleftovers = \"keep\"",
+        )
+        .service("other", WORKER)
+        .service("watch", "command = [\"sh\", \"-c\", \"sleep 1000\"]")
+        .with_services()
+        .env("ONIT_LOG_LEVEL", "debug")
+        .start();
+    running.wait_for_times("web | run", 2);
+    let kept = descendants(running.pid).into_iter().filter(|pid| comm(*pid) == "sleep").count();
+    assert!(kept >= 2, "{kept}");
+}
+
+#[test]
+fn signals_reach_whom_they_are_meant_for() {
+    let listen = "command = [\"sh\", \"-c\", \"trap 'echo usr1' USR1; trap 'exit 0' TERM; echo up; \
+                  while :; do sleep 0.01; done\"]\n";
+    let running = Scene::init()
+        .args(&["--stop-signals", "WINCH"])
+        .service("web", &format!("{listen}forward_signals = [\"SIGUSR1\"]"))
+        .service("db", listen)
+        .with_services()
+        .start();
+    running.wait_for("web | up").wait_for("db | up");
+    running.signal(libc::SIGUSR1);
+    running.wait_for("web | usr1");
+    running.signal(libc::SIGHUP);
+    running.wait_for_notice("reload is not supported yet");
+    running.signal(libc::SIGWINCH);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0);
+    assert!(!ended.stdout.contains("db | usr1"));
+}
+
+#[test]
+fn every_signal_that_asks_for_a_stop_does() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGPWR, 37] {
+        let running = Scene::init().service("web", WORKER).with_services().start();
+        running.wait_for("web | up");
+        running.signal(signal);
+        // Once more changes nothing.
+        running.signal(signal);
+        let ended = running.finish();
+        assert_eq!(ended.code, 0);
+        assert!(ended.stdout.ends_with("web | bye\n"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_main_command_starts_last_ends_first_and_has_the_last_word() {
+    let running = Scene::init()
+        .service("db", &format!("before_start = [[\"sleep\", \"0.2\"]]\n{WORKER}"))
+        .with_services()
+        .script("trap 'echo main bye; exit 7' TERM; echo main up; while :; do sleep 0.01; done")
+        .start();
+    running.wait_for("main up");
+    assert!(running.stdout().starts_with("db | up\n"), "{}", running.stdout());
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 7);
+    assert!(ended.stdout.ends_with("main bye\ndb | bye\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_end_of_the_main_command_ends_everything() {
+    let ended = Scene::init().service("db", WORKER).with_services().script("exit 3").run();
+    assert_eq!(ended.code, 3);
+    assert!(ended.stdout.contains("db | bye"), "{}", ended.stdout);
+}
+
+#[test]
+fn at_rest_nothing_wakes_up() {
+    let mut scene = Scene::init();
+    for number in 0..10 {
+        scene = scene.service(
+            &format!("s{number}"),
+            "command = [\"sh\", \"-c\", \"echo up; exec sleep 1000\"]",
+        );
+    }
+    let running = scene.with_services().start();
+    running.wait_for_times("| up", 10);
+    for number in 0..10 {
+        running.wait_for_notice(&format!("s{number}: started"));
+    }
+    let before = at_rest(running.pid);
+    let other = Scene::process().script("sleep 2").run();
+    assert_eq!(other.code, 0);
+    assert_eq!(switches(running.pid), before);
+}
+
+/// Waits until every thread sleeps, and goes on to, and says how often each gave up the processor.
+pub fn at_rest(pid: i32) -> BTreeMap<String, u64> {
+    let mut before = switches(pid);
+    let mut looks = 0;
+    wait_until("it has come to rest", || {
+        let now = switches(pid);
+        looks = if now == before { looks + 1 } else { 0 };
+        before = now;
+        looks >= 100
+    });
+    before
+}
+
+/// How often each thread of a process has given up the processor, by itself.
+pub fn switches(pid: i32) -> BTreeMap<String, u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let count = |thread: fs::DirEntry| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        (thread.file_name().into_string().unwrap(), line.unwrap().trim().parse().unwrap())
+    };
+    threads.map(|thread| count(thread.unwrap())).collect()
+}
