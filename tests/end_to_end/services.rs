@@ -256,13 +256,20 @@ fn every_signal_that_asks_for_a_stop_does() {
 
 #[test]
 fn the_main_command_starts_last_ends_first_and_has_the_last_word() {
-    let running = Scene::init()
-        .service("db", &format!("before_start = [[\"sleep\", \"0.2\"]]\n{WORKER}"))
+    let scene = Scene::init();
+    let prepared = scene.folder().join("prepared").display().to_string();
+    let prepare = format!("before_start = [[\"sh\", \"-c\", \"sleep 0.2; touch {prepared}\"]]");
+    // Files, since lines of a service take another way than those of the main command.
+    let script = format!(
+        "trap 'echo main bye; exit 7' TERM; [ -e {prepared} ] && echo main up; \
+         while :; do sleep 0.01; done"
+    );
+    let running = scene
+        .service("db", &format!("{prepare}\n{WORKER}"))
         .with_services()
-        .script("trap 'echo main bye; exit 7' TERM; echo main up; while :; do sleep 0.01; done")
+        .script(&script)
         .start();
-    running.wait_for("main up");
-    assert!(running.stdout().starts_with("db | up\n"), "{}", running.stdout());
+    running.wait_for("main up").wait_for("db | up");
     running.signal(libc::SIGTERM);
     let ended = running.finish();
     assert_eq!(ended.code, 7);
