@@ -35,7 +35,7 @@ fn death_by_a_signal_is_128_and_its_number() {
 #[test]
 fn what_cannot_be_executed_is_126_or_127_and_says_why() {
     let check = |command: &str, code: i32, words: &str| {
-        let ended = Scene::init().args(&["--", command]).run();
+        let ended = Scene::init().env("PATH", "/usr/bin:/bin").args(&["--", command]).run();
         assert_eq!(ended.code, code, "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
