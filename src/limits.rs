@@ -44,6 +44,10 @@ pub const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(2);
 /// The end of the shutdown budget that is kept for the last KILL and for draining the logs.
 pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
 
+/// The shortest time between the last KILL and the end of everything, also when no budget is left
+/// for it: a process that was killed is reaped well within it, so that its exit code is told.
+pub const KILL_TIME_MIN: Duration = Duration::from_millis(100);
+
 /// A KILL is sent again this long after it had no effect: what forks while it is being killed
 /// is found the next time.
 pub const KILL_AGAIN_AFTER: Duration = Duration::from_millis(200);

@@ -1,0 +1,157 @@
+//! What a process of the simulated world does: how long its exec takes, how long it runs, which
+//! signals it heeds, whom it leaves behind.
+
+use std::time::Duration;
+
+use onit::service::{Errno, Exit, Failure, Signal};
+
+/// What one process does.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub exec: Exec,
+    /// How long it runs by itself; none: until somebody ends it.
+    pub runs: Option<Duration>,
+    /// How it ends by itself.
+    pub exit: Exit,
+    pub heeds: Heeds,
+    /// How it ends when it heeds a signal; none: by that signal.
+    pub farewell: Option<Exit>,
+    /// Processes it started, there from its exec on.
+    pub relatives: Vec<Relative>,
+    /// For a stop command: after this long the process it is to stop ends with 0.
+    pub stops: Option<Duration>,
+    /// Hangs in the kernel: KILL has no effect.
+    pub undying: bool,
+}
+
+/// What becomes of the exec.
+#[derive(Clone, Debug)]
+pub enum Exec {
+    Takes(Duration),
+    Fails(Failure, Duration),
+    /// A dead volume: never comes back, and cannot be killed.
+    Hangs,
+}
+
+/// Which signals, of those that ask for an end, are heeded, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub enum Heeds {
+    All(Duration),
+    Only(Signal, Duration),
+    Nothing,
+}
+
+/// A process that a run started, besides the one we started.
+#[derive(Clone, Debug)]
+pub struct Relative {
+    pub heeds: Heeds,
+    /// Whether it is in the process group of the run.
+    pub in_group: bool,
+    /// How often somebody it forked takes its place when it is killed.
+    pub reborn: u32,
+    pub undying: bool,
+    /// How long it lives by itself.
+    pub lives: Option<Duration>,
+}
+
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub const fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+impl Heeds {
+    pub fn delay(self, signal: Signal) -> Option<Duration> {
+        match self {
+            Self::All(delay) => asks_for_an_end(signal).then_some(delay),
+            Self::Only(heeded, delay) => (heeded == signal).then_some(delay),
+            Self::Nothing => None,
+        }
+    }
+}
+
+fn asks_for_an_end(signal: Signal) -> bool {
+    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::PWR, Signal::HALT]
+        .contains(&signal)
+}
+
+/// Runs until it is asked to end, and then ends at once.
+pub fn runs() -> Script {
+    Script {
+        exec: Exec::Takes(Duration::ZERO),
+        runs: None,
+        exit: Exit::Code(0),
+        heeds: Heeds::All(Duration::ZERO),
+        farewell: None,
+        relatives: Vec::new(),
+        stops: None,
+        undying: false,
+    }
+}
+
+/// Runs until it is killed.
+pub fn deaf() -> Script {
+    Script { heeds: Heeds::Nothing, ..runs() }
+}
+
+/// Needs this long from the stop signal to its end, which is exit code 0.
+pub fn slow(delay: Duration) -> Script {
+    Script { heeds: Heeds::All(delay), farewell: Some(Exit::Code(0)), ..runs() }
+}
+
+/// Ends by itself.
+pub fn ends(after: Duration, code: u8) -> Script {
+    dies(after, Exit::Code(code))
+}
+
+/// Ends by itself, like this.
+pub fn dies(after: Duration, exit: Exit) -> Script {
+    Script { runs: Some(after), exit, ..runs() }
+}
+
+/// Cannot be executed.
+pub fn fails(errno: Errno) -> Script {
+    let failure = Failure::errno(Failure::EXECUTE, "/bin/it", errno);
+    Script { exec: Exec::Fails(failure, Duration::ZERO), ..runs() }
+}
+
+/// A stop command that takes this long to end the process, and ends with it.
+pub fn stops(after: Duration) -> Script {
+    Script { stops: Some(after), ..ends(after, 0) }
+}
+
+impl Script {
+    pub fn executed_after(self, delay: Duration) -> Self {
+        Self { exec: Exec::Takes(delay), ..self }
+    }
+
+    pub fn leaving(mut self, relative: Relative) -> Self {
+        self.relatives.push(relative);
+        self
+    }
+
+    pub fn undying(self) -> Self {
+        Self { undying: true, ..self }
+    }
+
+    pub fn heeding(self, signal: Signal) -> Self {
+        Self { heeds: Heeds::Only(signal, Duration::ZERO), ..self }
+    }
+
+    pub fn with_farewell(self, exit: Exit) -> Self {
+        Self { farewell: Some(exit), ..self }
+    }
+}
+
+/// Ends this long after a TERM.
+pub fn relative(delay: Duration) -> Relative {
+    let heeds = Heeds::All(delay);
+    Relative { heeds, in_group: true, reborn: 0, undying: false, lives: None }
+}
+
+/// Ends only when killed.
+pub fn deaf_relative() -> Relative {
+    Relative { heeds: Heeds::Nothing, ..relative(Duration::ZERO) }
+}
