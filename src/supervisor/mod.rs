@@ -391,11 +391,14 @@ impl Supervisor {
             Ok(exit) => Some(End::HookFailed { role: Role::BeforeStart { index: at }, exit }),
             Err(failure) => Some(End::NotStarted(failure)),
         };
-        let Some(state) = self.services.get(service.0).map(|s| &s.state) else { return };
+        let Some(Service { state, goal, .. }) = self.services.get(service.0) else { return };
         match state {
-            State::Starting { run: starting } if *starting == run => match end {
-                None => self.launch_step(service, at.saturating_add(1), now),
-                Some(end) => self.settle(service, Some(end), Duration::ZERO, now),
+            State::Starting { run: starting } if *starting == run => match (end, goal) {
+                (None, Goal::Up) => self.launch_step(service, at.saturating_add(1), now),
+                // Nothing is started any more, even if it is not yet its turn to be stopped.
+                (end, Goal::Down) | (end @ Some(_), Goal::Up) => {
+                    self.settle(service, end, Duration::ZERO, now);
+                }
             },
             // Asked to stop while it ran.
             State::Stopping(stopping) if stopping.run == run => {
@@ -732,6 +735,7 @@ impl Supervisor {
         let end = now.after(self.rules.stop_timeout.unwrap_or(least));
         let count = self.services.len();
         let indices = || (0..count).map(Index);
+        self.recall_starts(now);
         for index in indices() {
             let Some(service) = self.services.get_mut(index.0) else { continue };
             service.goal = Goal::Down;
@@ -750,6 +754,33 @@ impl Supervisor {
         self.deadlines.set(Who::Shutdown, Some(shutdown.kill_at));
         self.phase = Phase::Stopping(shutdown);
         self.stop_in_turn(free, first, now);
+    }
+
+    /// Takes back every start that is not yet on its way.
+    fn recall_starts(&mut self, now: Time) {
+        let start = |action: &Action| match action {
+            Action::Spawn { role: Role::Main | Role::BeforeStart { .. }, run, .. } => Some(*run),
+            Action::Spawn { role: Role::StopCommand { .. } | Role::AfterExit { .. }, .. }
+            | Action::Kill { .. }
+            | Action::Sweep { .. }
+            | Action::Report(_) => None,
+        };
+        for run in self.actions.iter().filter_map(start).collect::<Vec<_>>() {
+            if let Some(life) = self.recall(run) {
+                self.enter(life.service, State::Down, now);
+            }
+        }
+    }
+
+    /// Takes back a spawn, if it is not yet on its way.
+    fn recall(&mut self, recalled: RunId) -> Option<Life> {
+        let at = self.actions.iter().position(|action| match action {
+            Action::Spawn { run, .. } => *run == recalled,
+            Action::Kill { .. } | Action::Sweep { .. } | Action::Report(_) => false,
+        })?;
+        self.actions.remove(at);
+        self.deadlines.set(Who::Life(recalled), None);
+        self.lives.remove(&recalled)
     }
 
     /// The turn of these services has come, since everyone who waits for them is done. Those that

@@ -742,6 +742,31 @@ fn a_stop_during_before_start() {
 }
 
 #[test]
+fn nothing_starts_in_a_shutdown_while_its_turn_has_not_come() {
+    // db restarts, and web, which needs it, takes its time to stop.
+    let db = service("db").plays(ends(secs(10), 1)).plays(runs()).before_start(ends(secs(1), 0));
+    let web = service("web").needs("db").plays(slow(secs(3)));
+    check(
+        term(millis(11_500), [db, web]),
+        &[
+            "0s run db's before_start",
+            "1s start db",
+            "1s start web",
+            "11s run db's before_start",
+            "11.5s TERM web",
+            "14.5s over 0",
+        ],
+    );
+}
+
+#[test]
+fn what_was_about_to_start_when_the_stop_came_is_not_started() {
+    let web = service("a").before_start(ends(secs(1), 0));
+    let bad = service("b").plays(ends(secs(1), 3)).restart(Restart::Never);
+    check(scene([web, bad]), &["0s run a's before_start", "0s start b", "1s over 3"]);
+}
+
+#[test]
 fn a_stop_while_the_exec_takes_its_time() {
     let web = service("web").plays(deaf().executed_after(secs(3)));
     check(term(secs(1), [web]), &["0s start web", "1s TERM web", "1s over 0"]);
