@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::service::{Index, RunId, Time};
 
-/// Who has a deadline.
+/// Who has a deadline. Of those due at the same time the first goes first: at the end of the budget
+/// everybody is killed once, together, and not one by one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
+    Shutdown,
     Life(RunId),
     Service(Index),
-    Shutdown,
 }
 
 #[derive(Clone, Debug, Default)]

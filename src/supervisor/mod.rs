@@ -852,8 +852,11 @@ impl Supervisor {
             Phase::Stopping(shutdown) => {
                 let (code, end) = (shutdown.code, shutdown.end);
                 let left = self.services.iter().filter(|s| !s.state.is_at_rest());
-                let services = left.map(|s| s.spec.name.clone()).collect();
-                self.report(Notice::OutOfTime { services });
+                let services: Vec<Name> = left.map(|s| s.spec.name.clone()).collect();
+                // The last may have ended in this very turn.
+                if !services.is_empty() {
+                    self.report(Notice::OutOfTime { services });
+                }
                 self.kill_all(code, end, now);
             }
             Phase::Sweeping { code, end } => {

@@ -509,6 +509,24 @@ fn a_list_of_signals_is_sent_one_after_another() {
 }
 
 #[test]
+fn a_list_of_signals_is_scaled_to_the_budget() {
+    let ladder = [(Signal::INT, secs(10)), (Signal::TERM, secs(20)), (Signal::QUIT, secs(10))];
+    let web = service("web").plays(deaf()).ladder(&ladder);
+    check(
+        term(secs(5), [web]).budget(millis(4500)),
+        &[
+            "0s start web",
+            "5s INT web",
+            "6s TERM web",
+            "8s QUIT web",
+            "9s KILL web",
+            "9s KILL everybody",
+            "9s over 0",
+        ],
+    );
+}
+
+#[test]
 fn the_group_hears_the_stop_signal_where_that_is_asked_for() {
     let web = service("web").scope(Scope::Group).plays(runs().leaving(relative(secs(1))));
     check(term(secs(5), [web]), &["0s start web", "5s TERM web and its group", "6s over 0"]);
@@ -645,6 +663,44 @@ fn services_stop_in_reverse_order_one_layer_after_another() {
 }
 
 #[test]
+fn layers_share_the_budget_by_what_they_ask_for() {
+    let deaf = |name, grace| service(name).plays(deaf()).grace(grace);
+    let actors = [deaf("db", secs(20)), deaf("web", secs(10)).needs("db")];
+    // 8.5 s and the reserve: a third of it for the first layer, the rest for the second.
+    check(
+        term(secs(5), actors).budget(millis(9500)),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "8s KILL web",
+            "8s TERM db",
+            "14s KILL db",
+            "14s KILL everybody",
+            "14s over 0",
+        ],
+    );
+}
+
+#[test]
+fn what_a_layer_does_not_use_is_for_those_below() {
+    let db = service("db").plays(deaf()).grace(secs(20));
+    let web = service("web").needs("db").grace(secs(20));
+    check(
+        term(secs(5), [db, web]).budget(millis(9500)),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "5s TERM db",
+            "14s KILL db",
+            "14s KILL everybody",
+            "14s over 0",
+        ],
+    );
+}
+
+#[test]
 fn where_the_budget_is_enough_everybody_has_what_he_asks_for() {
     let deaf = |name, grace| service(name).plays(deaf()).grace(grace);
     let actors = [deaf("db", secs(2)), deaf("web", secs(3)).needs("db")];
@@ -697,6 +753,21 @@ fn a_oneshot_that_is_done_still_keeps_the_order() {
 }
 
 #[test]
+fn a_tiny_budget_is_kept() {
+    let web = service("web").plays(deaf());
+    check(
+        term(secs(5), [web]).budget(millis(100)),
+        &[
+            "0s start web",
+            "5s TERM web",
+            "5.075s KILL web",
+            "5.075s KILL everybody",
+            "5.075s over 0",
+        ],
+    );
+}
+
+#[test]
 fn what_cannot_be_killed_does_not_keep_us() {
     let web = service("web").plays(deaf().undying());
     let play = term(secs(5), [web, service("db")]).play();
@@ -709,6 +780,14 @@ fn what_cannot_be_killed_does_not_keep_us() {
 fn the_end_of_the_budget_names_who_is_still_there() {
     let web = service("web").plays(deaf().undying()).needs("db");
     check_said(term(secs(5), [web, service("db")]), "the time to stop is over, killing db, web");
+}
+
+#[test]
+fn nobody_is_named_when_the_last_ends_with_the_budget() {
+    // The wake-up at 13.5 s brings its end as well.
+    let web = service("web").plays(slow(millis(8500)));
+    let play = term(secs(5), [web]).play();
+    assert!(!play.said.iter().any(|said| said.starts_with("the time")), "{:#?}", play.said);
 }
 
 // ---- a stop at every moment ----
@@ -779,6 +858,35 @@ fn a_stop_during_the_back_off() {
 }
 
 #[test]
+fn a_stop_while_leftovers_are_cleared_away() {
+    let web = || service("web").plays(ends(secs(1), 1).leaving(deaf_relative()));
+    check(term(secs(2), [web()]), &["0s start web", "3s KILL web", "3s over 0"]);
+    check(
+        term(secs(2), [web()]).budget(millis(1000)),
+        &["0s start web", "2.75s KILL web", "2.75s KILL everybody", "2.75s over 0"],
+    );
+}
+
+#[test]
+fn a_stop_during_after_exit() {
+    let web = service("web").plays(ends(secs(1), 1)).after_exit(deaf());
+    check(
+        term(secs(2), [web.clone()]),
+        &["0s start web", "1s run web's after_exit", "6s KILL web's after_exit", "6s over 0"],
+    );
+    check(
+        term(secs(2), [web]).budget(secs(2)),
+        &[
+            "0s start web",
+            "1s run web's after_exit",
+            "3.5s KILL web's after_exit",
+            "3.5s KILL everybody",
+            "3.5s over 0",
+        ],
+    );
+}
+
+#[test]
 fn a_failure_during_a_stop_changes_nothing() {
     let web = service("web").needs("db").plays(slow(secs(3)));
     let db = service("db").plays(ends(secs(6), 5)).limit(1);
@@ -790,6 +898,21 @@ fn a_repeated_stop_signal_changes_nothing() {
     let db = service("db").plays(deaf()).grace(secs(3));
     let scene = term(secs(5), [db]).signal(secs(6), Signal::TERM).signal(secs(7), Signal::QUIT);
     check(scene, &["0s start db", "5s TERM db", "8s KILL db", "8s over 0"]);
+}
+
+#[test]
+fn the_second_interrupt_from_the_terminal_means_now() {
+    let db = || service("db").plays(deaf());
+    let scene_typed = scene([db()]).typed(secs(5), Signal::INT).typed(secs(6), Signal::INT);
+    check(
+        scene_typed,
+        &["0s start db", "5s TERM db", "6s KILL db", "6s KILL everybody", "6s over 0"],
+    );
+    let sent = scene([db()]).signal(secs(5), Signal::INT).signal(secs(6), Signal::INT);
+    check(
+        sent,
+        &["0s start db", "5s TERM db", "13.5s KILL db", "13.5s KILL everybody", "13.5s over 0"],
+    );
 }
 
 #[test]
@@ -852,6 +975,22 @@ fn a_lone_main_command_gets_every_signal_and_no_deadline() {
 }
 
 #[test]
+fn a_lone_main_command_with_a_budget_is_killed_at_its_end() {
+    let main = main_command().plays(deaf());
+    check(
+        term(secs(1), [main]).budget(secs(3)).signal(secs(2), Signal::TERM),
+        &[
+            "0s start main",
+            "1s TERM main",
+            "2s TERM main",
+            "3.5s KILL main",
+            "3.5s KILL everybody",
+            "3.5s over 137",
+        ],
+    );
+}
+
+#[test]
 fn a_main_command_that_heeds_term_makes_143() {
     check_code(term(secs(1), [main_command()]).without_budget(), 143);
     check_code(term(secs(1), [main_command(), service("db")]), 143);
@@ -873,6 +1012,24 @@ fn the_main_command_starts_when_the_services_are_up() {
     check(
         scene([main_command().plays(ends(secs(3), 5)), db, bad]),
         &["0s start bad", "0s start db", "2s start main", "5s TERM db", "5s over 5"],
+    );
+}
+
+#[test]
+fn the_main_command_ends_first_and_gets_what_the_others_do_not_need() {
+    let main = main_command().plays(deaf());
+    check(
+        term(secs(5), [main, service("db").plays(deaf()).grace(secs(2))]).budget(secs(29)),
+        &[
+            "0s start db",
+            "0s start main",
+            "5s TERM main",
+            "31.5s KILL main",
+            "31.5s TERM db",
+            "33.5s KILL db",
+            "33.5s KILL everybody",
+            "33.5s over 137",
+        ],
     );
 }
 
