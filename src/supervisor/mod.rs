@@ -29,8 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{
-    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, LEFTOVERS_TIME_MAX, SHUTDOWN_RESERVE,
-    SPAWNS_A_TURN_MAX,
+    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX,
+    SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
 };
 use crate::service::{
     Argv, Condition, Consequence, Exit, Failure, Index, Kind, Name, Plan, Role, RunId, Scope,
@@ -871,7 +871,7 @@ impl Supervisor {
     }
 
     fn kill_all(&mut self, code: u8, end: Time, now: Time) {
-        let end = end.min(now.after(SHUTDOWN_RESERVE));
+        let end = end.min(now.after(SHUTDOWN_RESERVE)).max(now.after(KILL_TIME_MIN));
         self.deadlines.set(Who::Shutdown, Some(end));
         self.phase = Phase::Killing { code, end };
         for run in self.lives.keys().copied().collect::<Vec<_>>() {

@@ -768,6 +768,16 @@ fn a_tiny_budget_is_kept() {
 }
 
 #[test]
+fn no_time_at_all_still_reaps_what_is_killed() {
+    // So that the exit code of the main command is the true one.
+    let main = main_command().plays(deaf());
+    check(
+        term(secs(5), [main]).budget(Duration::ZERO),
+        &["0s start main", "5s TERM main", "5s KILL main", "5s KILL everybody", "5s over 137"],
+    );
+}
+
+#[test]
 fn what_cannot_be_killed_does_not_keep_us() {
     let web = service("web").plays(deaf().undying());
     let play = term(secs(5), [web, service("db")]).play();
