@@ -301,8 +301,13 @@ impl Supervisor {
         let (index, role) = (life.service, life.role);
         let Some(service) = self.services.get(index.0) else { return };
         let time = self.time_for(index, service.spec.stop.timeout, now);
+        let kind = service.spec.kind;
         if let Some(life) = self.lives.get_mut(&run) {
             life.exited(exit, time, now);
+            if kind == Kind::Main {
+                // Asked or not: the container ends when they do.
+                life.hurry(LEFTOVERS_TIME_MAX, now);
+            }
         }
         self.note_deadline(run);
         if role == Role::Main {

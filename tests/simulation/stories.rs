@@ -1052,6 +1052,21 @@ fn a_failure_for_good_ends_the_main_command_too() {
     );
 }
 
+#[test]
+fn what_lives_on_after_the_main_command_has_two_seconds() {
+    let left = || relative(secs(1));
+    let main = main_command().plays(ends(secs(1), 4).leaving(left()));
+    check(scene([main]).without_budget(), &["0s start main", "2s over 4"]);
+    let main = main_command().plays(ends(secs(1), 4).leaving(deaf_relative()));
+    check(scene([main]).without_budget(), &["0s start main", "3s KILL main", "3s over 4"]);
+    // Also when it was asked to end, however large the budget is.
+    let main = main_command().plays(runs().leaving(deaf_relative()));
+    check(
+        term(secs(1), [main]).budget(secs(29)),
+        &["0s start main", "1s TERM main", "3s KILL main", "3s over 143"],
+    );
+}
+
 // ---- strangers ----
 
 #[test]
