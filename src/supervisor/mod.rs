@@ -894,17 +894,14 @@ impl Supervisor {
         let bare = self.is_bare();
         let hangup = signal == Signal::HUP && sender == Sender::Kernel;
         let stop = hangup || self.asks_to_stop(signal);
-        let stop = stop && !(bare && self.rules.stop_timeout.is_none());
-        if stop {
-            let first = match signal {
-                Signal::TERM | Signal::INT | Signal::QUIT | Signal::HUP => Some(signal),
-                _ => None,
-            };
+        // Its own affair, as long as it is there to hear it: it may wait for another attempt.
+        let forwarded = bare && self.rules.stop_timeout.is_none() && self.main_run().is_some();
+        if stop && !forwarded {
             if self.is_stopping() {
                 // Only the main command is told again; for the others nothing changes.
-                self.forward_to_main(first.unwrap_or(Signal::TERM));
+                self.forward_to_main(signal);
             } else {
-                self.shut_down(0, By::Signal(signal), first, now);
+                self.shut_down(0, By::Signal(signal), Some(signal), now);
             }
             if signal == Signal::INT && sender == Sender::Kernel {
                 self.interrupt_typed(now);
@@ -938,13 +935,16 @@ impl Supervisor {
 
     /// Passes a signal on to the main command, if its process is there.
     fn forward_to_main(&mut self, signal: Signal) {
-        // It waits for everybody else, so it stands last.
-        let Some(main) = self.services.last().filter(|s| s.spec.kind == Kind::Main) else {
-            return;
-        };
-        if let Some(run) = self.command_run(main) {
+        if let Some(run) = self.main_run() {
             self.actions.push_back(Action::Kill { run, signal, scope: Scope::Process });
         }
+    }
+
+    /// The run of the main command, if its process is there.
+    fn main_run(&self) -> Option<RunId> {
+        // It waits for everybody else, so it stands last.
+        let main = self.services.last().filter(|s| s.spec.kind == Kind::Main)?;
+        self.command_run(main)
     }
 
     /// The run of a service's command, if its process is there.

@@ -1016,6 +1016,24 @@ fn a_signal_before_the_exec_of_the_main_command_is_not_lost() {
 }
 
 #[test]
+fn a_stop_while_the_main_command_waits_for_another_attempt() {
+    let main = main_command().plays(busy());
+    check(term(millis(50), [main]).without_budget(), &["0s start main", "50ms over 0"]);
+}
+
+#[test]
+fn the_main_command_gets_the_very_signal_that_asks_for_a_stop() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::PWR, Signal::WINCH] {
+        let main = main_command().plays(runs().heeding(signal));
+        let scene = scene([main, service("db")]).stop_signal(Signal::WINCH);
+        let play = scene.signal(secs(1), signal).play();
+        let name = signal.to_string().replace("SIG", "");
+        assert_eq!(play.trace[2], format!("1s {name} main"));
+        assert_eq!(i32::from(play.code), 128 + signal.number());
+    }
+}
+
+#[test]
 fn the_main_command_starts_when_the_services_are_up() {
     let db = service("db").plays(runs().executed_after(secs(1)));
     let bad = oneshot("bad").plays(ends(secs(2), 1)).on_failure(Consequence::Continue);
