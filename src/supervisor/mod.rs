@@ -310,8 +310,13 @@ impl Supervisor {
             }
         }
         self.note_deadline(run);
-        if role == Role::Main {
-            self.main_ended(index, run, End::Exited(exit), now);
+        match role {
+            Role::Main => self.main_ended(index, run, End::Exited(exit), now),
+            Role::StopCommand { main } => {
+                self.stop_command_ended(index, run, main, Ok(exit), now);
+            }
+            // What comes next waits for those it left behind.
+            Role::BeforeStart { .. } | Role::AfterExit { .. } => {}
         }
     }
 
@@ -352,9 +357,7 @@ impl Supervisor {
             Role::BeforeStart { index } => {
                 self.before_start_over(life.service, run, index, Ok(exit), now);
             }
-            Role::StopCommand { main } => {
-                self.stop_command_over(life.service, run, main, Ok(exit), now);
-            }
+            Role::StopCommand { .. } => self.stop_command_over(life.service, run, now),
             Role::AfterExit { index, .. } => {
                 self.after_exit_over(life.service, run, index, Ok(exit), now);
             }
@@ -373,7 +376,8 @@ impl Supervisor {
                 self.before_start_over(life.service, run, index, Err(failure), now);
             }
             Role::StopCommand { main } => {
-                self.stop_command_over(life.service, run, main, Err(failure), now);
+                self.stop_command_ended(life.service, run, main, Err(failure), now);
+                self.stop_command_over(life.service, run, now);
             }
             Role::AfterExit { index, .. } => {
                 self.after_exit_over(life.service, run, index, Err(failure), now);
@@ -441,7 +445,9 @@ impl Supervisor {
         self.after_exit(index, 0, now);
     }
 
-    fn stop_command_over(
+    /// The stop command has ended, and may have left others behind. If it failed, the signals
+    /// follow at once.
+    fn stop_command_ended(
         &mut self,
         index: Index,
         run: RunId,
@@ -449,15 +455,9 @@ impl Supervisor {
         result: Result<Exit, Failure>,
         now: Time,
     ) {
-        let Some(service) = self.services.get_mut(index.0) else { return };
-        let State::Stopping(stopping) = &mut service.state else { return };
-        if stopping.command != Some(run) {
-            return;
-        }
-        stopping.command = None;
-        if stopping.run == run {
-            // The command of the service was gone before.
-            self.after_exit(index, 0, now);
+        let Some(service) = self.services.get(index.0) else { return };
+        let State::Stopping(stopping) = &service.state else { return };
+        if stopping.command != Some(run) || stopping.run == run {
             return;
         }
         let role = Role::StopCommand { main };
@@ -471,6 +471,20 @@ impl Supervisor {
         if let Some(life) = self.lives.get_mut(&main) {
             let due = life.ask_after_all(&spec.stop, now);
             self.send(main, due);
+        }
+    }
+
+    /// Nothing of the stop command is left.
+    fn stop_command_over(&mut self, index: Index, run: RunId, now: Time) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let State::Stopping(stopping) = &mut service.state else { return };
+        if stopping.command != Some(run) {
+            return;
+        }
+        let main_is_gone = stopping.run == run;
+        stopping.command = None;
+        if main_is_gone {
+            self.after_exit(index, 0, now);
         }
     }
 

@@ -539,6 +539,32 @@ fn a_stop_command_takes_the_place_of_the_signals() {
 }
 
 #[test]
+fn when_a_stop_command_fails_the_signals_follow_at_once() {
+    let web = service("web").stop_command(ends(secs(2), 1));
+    check(
+        term(secs(5), [web]),
+        &["0s start web", "5s run web's stop.command", "7s TERM web", "7s over 0"],
+    );
+    let web = service("web").stop_command(fails(Errno::ENOENT));
+    check(
+        term(secs(5), [web]),
+        &["0s start web", "5s run web's stop.command", "5s TERM web", "5s over 0"],
+    );
+    // Whatever it left behind.
+    let web = service("web").stop_command(ends(secs(1), 1).leaving(deaf_relative()));
+    check(
+        term(secs(5), [web]),
+        &[
+            "0s start web",
+            "5s run web's stop.command",
+            "6s TERM web",
+            "8s KILL web's stop.command",
+            "8s over 0",
+        ],
+    );
+}
+
+#[test]
 fn a_stop_command_that_stops_nothing_ends_in_a_kill() {
     let web = service("web").grace(secs(3)).stop_command(ends(secs(1), 0));
     check(
