@@ -67,6 +67,8 @@ pub struct Supervisor {
     /// Waiting services to look at: something they wait for may have been reached.
     to_consider: BTreeSet<Index>,
     actions: VecDeque<Action>,
+    /// How many processes may still be started in this turn.
+    spawns_left: usize,
     last_run: u64,
     at_rest: usize,
     /// The exit code of the first service that failed for good without ending everything.
@@ -159,6 +161,7 @@ impl Supervisor {
             rules,
             deadlines: Deadlines::default(),
             actions: VecDeque::new(),
+            spawns_left: 0,
             last_run: 0,
             at_rest: 0,
             first_failure: None,
@@ -166,8 +169,10 @@ impl Supervisor {
         }
     }
 
-    /// Does what is left to do, but starts no more than [`SPAWNS_A_TURN_MAX`] services.
+    /// Begins a turn: does what is left to do, but starts no more than [`SPAWNS_A_TURN_MAX`]
+    /// services.
     pub fn work(&mut self, now: Time) {
+        self.spawns_left = SPAWNS_A_TURN_MAX;
         let mut spawns = 0usize;
         while spawns < SPAWNS_A_TURN_MAX {
             let Some(index) = self.to_consider.pop_first() else { break };
@@ -190,9 +195,23 @@ impl Supervisor {
         self.go_on(now);
     }
 
-    /// The next thing to be done, until there is none.
+    /// The next thing to be done, until there is none, or until [`SPAWNS_A_TURN_MAX`] processes
+    /// have been started in this turn: what follows is left for the next.
     pub fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        loop {
+            match self.actions.front()? {
+                Action::Spawn { .. } => {
+                    self.spawns_left = self.spawns_left.checked_sub(1)?;
+                }
+                // It was gone before its signal could be sent.
+                Action::Kill { run, .. } if !self.lives.contains_key(run) => {
+                    self.actions.pop_front();
+                    continue;
+                }
+                Action::Kill { .. } | Action::Sweep { .. } | Action::Report(_) => {}
+            }
+            return self.actions.pop_front();
+        }
     }
 
     /// When there is something to do although nothing happened.
@@ -432,9 +451,13 @@ impl Supervisor {
             return;
         }
         if let Some(command) = stopping.command {
-            // The stop command has nothing left to stop; the rest of its time is for its own end.
             stopping.run = command;
             let spec = service.spec.clone();
+            if self.recall(command).is_some() {
+                self.stop_command_over(index, command, now);
+                return;
+            }
+            // The stop command has nothing left to stop; the rest of its time is for its own end.
             if let Some(life) = self.lives.get_mut(&command) {
                 let time = life.limit.map_or(Duration::ZERO, |limit| limit.since(now));
                 let due = life.ask(&spec.stop, None, time, now);

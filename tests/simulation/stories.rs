@@ -588,6 +588,12 @@ fn a_stop_command_that_hangs_is_killed_with_what_it_should_stop() {
     );
 }
 
+#[test]
+fn a_stop_command_is_not_started_for_what_has_just_ended() {
+    let web = service("web").plays(ends(secs(5), 0)).stop_command(deaf());
+    check(term(secs(5), [web]), &["0s start web", "5s over 0"]);
+}
+
 // ---- the verdict ----
 
 #[test]
@@ -882,6 +888,12 @@ fn what_was_about_to_start_when_the_stop_came_is_not_started() {
 }
 
 #[test]
+fn a_signal_is_not_sent_to_what_has_just_gone() {
+    let web = service("web").before_start(ends(secs(1), 0));
+    check(term(secs(1), [web]), &["0s run web's before_start", "1s over 0"]);
+}
+
+#[test]
 fn a_stop_while_the_exec_takes_its_time() {
     let web = service("web").plays(deaf().executed_after(secs(3)));
     check(term(secs(1), [web]), &["0s start web", "1s TERM web", "1s over 0"]);
@@ -1149,6 +1161,16 @@ fn a_thousand_services_start_some_a_turn() {
     assert_eq!(play.trace.len(), 2001);
     assert_eq!(play.most_spawns_a_turn, SPAWNS_A_TURN_MAX);
     assert!(play.turns < 100, "{} turns", play.turns);
+}
+
+#[test]
+fn a_thousand_stop_commands_start_some_a_turn() {
+    let names: Vec<String> = (0..1000).map(|at| format!("s{at:03}")).collect();
+    let actor =
+        |name: &String| service(name).before_start(ends(secs(1), 0)).stop_command(stops(secs(1)));
+    let play = term(secs(5), names.iter().map(actor)).play();
+    assert_eq!((play.code, play.trace.last().unwrap().as_str()), (0, "6s over 0"));
+    assert_eq!(play.most_spawns_a_turn, SPAWNS_A_TURN_MAX);
 }
 
 #[test]
