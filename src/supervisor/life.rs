@@ -215,8 +215,8 @@ impl Life {
             Phase::Awaited { kill_at } | Phase::Asked { kill_at, .. } => {
                 Phase::Left { exit, kill_at }
             }
-            // They had their time while the process had its.
-            Phase::Killed { .. } => Phase::Left { exit, kill_at: now },
+            // They were killed with it, and had their time while it had its.
+            Phase::Killed { times, again } => Phase::LeftKilled { exit, times, again },
             Phase::Left { .. } | Phase::LeftKilled { .. } => self.phase,
         };
     }

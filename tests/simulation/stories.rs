@@ -492,6 +492,19 @@ fn a_deaf_service_is_killed_after_its_grace() {
 }
 
 #[test]
+fn those_who_are_killed_with_their_process_are_not_told_of_twice() {
+    let db = service("db")
+        .grace(secs(3))
+        .plays(deaf().leaving(Relative { reborn: 1, ..deaf_relative() }));
+    let play = term(secs(5), [db]).play();
+    assert_eq!(
+        play.trace,
+        ["0s start db", "5s TERM db", "8s KILL db", "8.2s KILL db", "8.2s over 0"]
+    );
+    assert!(!play.said.iter().any(|said| said.contains("left behind")), "{:#?}", play.said);
+}
+
+#[test]
 fn a_killed_service_makes_no_failure_of_a_requested_stop() {
     let db = service("db").plays(deaf()).grace(secs(3)).restart(Restart::Never);
     check_said(term(secs(5), [db.clone()]), "db: did not stop in time, is killed");
