@@ -368,9 +368,9 @@ impl Supervisor {
     }
 
     fn gone(&mut self, run: RunId, now: Time) {
+        let Some(exit) = self.lives.get(&run).and_then(Life::exit) else { return };
         let Some(life) = self.lives.remove(&run) else { return };
         self.deadlines.set(Who::Life(run), None);
-        let Some(exit) = life.exit() else { return };
         match life.role {
             Role::Main => self.main_gone(life.service, run, now),
             Role::BeforeStart { index } => {
@@ -545,9 +545,9 @@ impl Supervisor {
         let State::Stopping(stopping) = &service.state else { return };
         let mut stopping = stopping.clone();
         let hook = service.spec.after_exit.get(at).is_some();
+        let time = self.time_for(index, AFTER_EXIT_TIME_MAX, now);
         match stopping.end.as_ref().and_then(End::exit) {
-            Some(exit) if hook && !self.is_too_late() => {
-                let time = self.time_for(index, AFTER_EXIT_TIME_MAX, now);
+            Some(exit) if hook && !time.is_zero() && !self.is_too_late() => {
                 let role = Role::AfterExit { index: at, exit };
                 stopping.run = self.spawn(index, role, Some(now.after(time)));
                 self.enter(index, State::Stopping(stopping), now);
