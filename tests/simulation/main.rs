@@ -17,9 +17,11 @@
 )]
 #![allow(missing_docs, unreachable_pub, reason = "nobody links to a test")]
 
+mod exhaustive;
 mod oracle;
 mod rng;
 mod scene;
 mod script;
 mod stories;
+mod swarm;
 mod world;

@@ -1,0 +1,284 @@
+//! Random scenes, one a seed. What is expected of them is the oracle's affair.
+//!
+//! `SEED=n` replays one and prints its trace; `SEEDS=n` plays that many instead of [`SEEDS`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use onit::service::{
+    Argv, Backoff, Condition, Consequence, Errno, Exit, Failure, Kind, Restart, Scope, Signal,
+    SuccessCode,
+};
+use onit::supervisor::Sender;
+
+use crate::rng::Rng;
+use crate::scene::{Actor, Chaos, Outside, Scene, main_command, oneshot, service};
+use crate::script::{Exec, Heeds, Relative, Script, dies, millis, runs, secs, stops};
+
+/// What the ordinary test run plays: some seconds on two cores.
+const SEEDS: u64 = 20_000;
+
+#[test]
+fn a_swarm_of_seeds_upholds_every_invariant() {
+    if let Ok(seed) = std::env::var("SEED") {
+        let play = scene(seed.parse().unwrap()).play();
+        println!("{}", play.whole_trace().join("\n"));
+        return;
+    }
+    let seeds = std::env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let next = AtomicU64::new(0);
+    let failed = AtomicU64::new(u64::MAX);
+    let play_on = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds || failed.load(Ordering::Relaxed) != u64::MAX {
+            return;
+        }
+        if catch_unwind(AssertUnwindSafe(|| scene(seed).play())).is_err() {
+            failed.fetch_min(seed, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(play_on);
+        scope.spawn(play_on);
+    });
+    let failed = failed.into_inner();
+    assert_eq!(failed, u64::MAX, "SEED={failed} replays it");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..200 {
+        let (once, again) = (scene(seed).play(), scene(seed).play());
+        assert_eq!((once.trace, once.said), (again.trace, again.said), "SEED={seed}");
+    }
+}
+
+/// The scene of this seed.
+pub fn scene(seed: u64) -> Scene {
+    let mut rng = Rng::new(seed ^ 0x6f6e_6974);
+    let rng = &mut rng;
+    let wild = rng.chance(70);
+    let mut scene = Scene { seed, ..Scene::new() };
+    if wild {
+        scene.chaos = Chaos {
+            late: rng.pick(&[0, 5, 40]),
+            spurious: rng.pick(&[0, 5, 30]),
+            leap: rng.pick(&[0, 0, 0, 5]),
+            shuffle: rng.pick(&[0, 50, 100]),
+            blocked: rng.pick(&[0, 50]),
+        };
+    }
+    scene.stop_timeout = Some(rng.pick(&[
+        secs(9),
+        secs(9),
+        secs(29),
+        secs(1),
+        millis(300),
+        millis(1),
+        Duration::ZERO,
+    ]));
+    let bare = rng.chance(8);
+    let count = if bare { 0 } else { 1 + rng.below(12) };
+    for at in 0..count {
+        scene.actors.push(actor(rng, at));
+    }
+    if bare || rng.chance(25) {
+        let mut main = main_command();
+        main.main = scripts(rng);
+        scene.actors.push(main);
+    }
+    if bare && rng.chance(70) {
+        scene.stop_timeout = None;
+        for script in scene.actors.iter_mut().flat_map(|main| &mut main.main) {
+            // Nobody else has a deadline for one that hangs in the kernel.
+            script.undying = false;
+            script.relatives.iter_mut().for_each(|relative| relative.undying = false);
+            if matches!(script.exec, Exec::Hangs) {
+                script.exec = Exec::Takes(secs(1));
+            }
+        }
+        // The engine's own deadline.
+        scene = scene.hit(secs(60), "main", Signal::KILL);
+    }
+    if rng.chance(20) {
+        scene = scene.stop_signal(rng.pick(&[Signal::WINCH, Signal::USR1]));
+    }
+    for _ in 0..rng.pick(&[0, 0, 1, 2]) {
+        let at = rng.up_to(secs(40));
+        scene = scene.stranger(at, some_relative(rng));
+    }
+    for _ in 0..rng.pick(&[0, 0, 1, 4]) {
+        let at = rng.up_to(secs(30));
+        let signal = rng.pick(&[Signal::USR1, Signal::WINCH, Signal::HUP, Signal::CONT]);
+        scene = scene.signal(at, signal);
+    }
+    let stop_at = match rng.below(4) {
+        0 => rng.up_to(millis(50)),
+        1 => rng.up_to(secs(1)),
+        2 => rng.up_to(secs(10)),
+        _ => rng.up_to(secs(120)),
+    };
+    let stop = rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT, Signal::QUIT, Signal::PWR]);
+    scene = if rng.chance(20) {
+        let typed = rng.pick(&[Signal::INT, Signal::HUP]);
+        scene.typed(stop_at, typed)
+    } else {
+        scene.signal(stop_at, stop)
+    };
+    for _ in 0..rng.pick(&[0, 0, 1, 3]) {
+        let at = stop_at + rng.up_to(secs(8));
+        let signal = rng.pick(&[Signal::INT, Signal::TERM]);
+        let sender = rng.pick(&[Sender::Kernel, Sender::Process]);
+        scene.outside.push((at, Outside::Signal(signal, sender)));
+    }
+    scene
+}
+
+fn actor(rng: &mut Rng, at: usize) -> Actor {
+    let name = format!("s{at}");
+    let mut actor = if rng.chance(30) { oneshot(&name) } else { service(&name) };
+    for other in 0..at {
+        let other = format!("s{other}");
+        match rng.below(10) {
+            0 | 1 => actor = actor.needs(&other),
+            2 => {
+                let condition = rng.pick(&[Condition::Started, Condition::Completed]);
+                actor = actor.needs_to_be(&other, condition);
+            }
+            3 => actor = actor.after(&other),
+            _ => {}
+        }
+    }
+    if rng.chance(50) || actor.spec.kind == Kind::Oneshot && rng.chance(30) {
+        actor.spec.restart = rng.pick(&[Restart::Always, Restart::OnFailure, Restart::Never]);
+    }
+    let consequences = [Consequence::Continue, Consequence::Shutdown];
+    actor.spec.on_failure = rng.pick(&consequences);
+    actor.spec.on_success =
+        if rng.chance(10) { Consequence::Shutdown } else { Consequence::Continue };
+    if rng.chance(20) {
+        actor.spec.success_codes = vec![SuccessCode::Code(3), SuccessCode::Signal(Signal::TERM)];
+    }
+    if rng.chance(50) {
+        actor.spec.backoff = Backoff {
+            initial: rng.pick(&[millis(1), millis(100), secs(1)]),
+            factor: rng.pick(&[1.0, 1.5, 2.0, 10.0]),
+            max: rng.pick(&[secs(1), secs(5), secs(30)]),
+            jitter: rng.pick(&[0.0, 0.1, 1.0]),
+            reset_after: rng.pick(&[millis(10), secs(1), secs(10)]),
+            limit: rng.pick(&[0, 1, 2, 5, 10]),
+        };
+        if actor.spec.backoff.limit == 0 {
+            // Or all the time goes into restarts.
+            actor.spec.backoff.initial = secs(1);
+        }
+    }
+    if rng.chance(50) {
+        let grace = rng.pick(&[Duration::ZERO, millis(10), secs(1), secs(3), secs(30)]);
+        actor = actor.grace(grace);
+    } else if rng.chance(30) {
+        let wait = rng.pick(&[Duration::ZERO, millis(500), secs(4)]);
+        actor = actor.ladder(&[(Signal::INT, wait), (Signal::TERM, secs(1)), (Signal::QUIT, wait)]);
+    }
+    actor.spec.stop.scope = rng.pick(&[Scope::Process, Scope::Group]);
+    if rng.chance(15) {
+        actor = actor.keeping_leftovers();
+    }
+    if rng.chance(15) {
+        actor = actor.forwarding(rng.pick(&[Signal::USR1, Signal::HUP]));
+    }
+    actor.main = scripts(rng);
+    for _ in 0..rng.pick(&[0, 0, 0, 1, 2]) {
+        let hook = hook(rng);
+        actor = actor.before_start(hook);
+    }
+    for _ in 0..rng.pick(&[0, 0, 0, 1, 2]) {
+        let hook = hook(rng);
+        actor = actor.after_exit(hook);
+    }
+    if rng.chance(15) {
+        actor.spec.stop.command = Some(Argv::new::<&str>("stop", Vec::new()));
+        let delay = rng.up_to(secs(2));
+        let script = if rng.chance(60) { stops(delay) } else { hook(rng) };
+        actor.stop_command = Some(script);
+    }
+    actor
+}
+
+fn scripts(rng: &mut Rng) -> Vec<Script> {
+    (0..1 + rng.below(4)).map(|_| script(rng)).collect()
+}
+
+fn script(rng: &mut Rng) -> Script {
+    let mut script = if rng.chance(50) { runs() } else { ending(rng) };
+    script.heeds = heeds(rng);
+    if rng.chance(30) {
+        script.farewell = Some(rng.pick(&[Exit::Code(0), Exit::Code(1)]));
+    }
+    faults(rng, script)
+}
+
+fn hook(rng: &mut Rng) -> Script {
+    if rng.chance(60) {
+        let after = rng.up_to(millis(200));
+        return dies(after, Exit::Code(0));
+    }
+    script(rng)
+}
+
+fn ending(rng: &mut Rng) -> Script {
+    let after = match rng.below(3) {
+        0 => rng.up_to(millis(20)),
+        1 => rng.up_to(secs(2)),
+        _ => rng.up_to(secs(40)),
+    };
+    let exit = rng.pick(&[
+        Exit::Code(0),
+        Exit::Code(0),
+        Exit::Code(1),
+        Exit::Code(3),
+        Exit::Signal(Signal::ABRT),
+        Exit::Signal(Signal::TERM),
+        Exit::OutOfMemory,
+    ]);
+    dies(after, exit)
+}
+
+fn heeds(rng: &mut Rng) -> Heeds {
+    match rng.below(10) {
+        0 => Heeds::Nothing,
+        1 => Heeds::Only(rng.pick(&[Signal::TERM, Signal::INT, Signal::QUIT]), millis(100)),
+        2..=4 => Heeds::All(rng.up_to(secs(6))),
+        _ => Heeds::All(rng.up_to(millis(20))),
+    }
+}
+
+fn faults(rng: &mut Rng, mut script: Script) -> Script {
+    let delay = if rng.chance(20) { rng.up_to(secs(3)) } else { Duration::ZERO };
+    script.exec = match rng.below(60) {
+        0..=5 => {
+            let errno = rng.pick(&[Errno::ENOENT, Errno::EACCES, Errno::EAGAIN, Errno::ENOMEM]);
+            let operation = rng.pick(&[Failure::EXECUTE, Failure::EXECUTE, "change directory to"]);
+            Exec::Fails(Failure::errno(operation, "/it", errno), delay)
+        }
+        6 => Exec::Hangs,
+        _ => Exec::Takes(delay),
+    };
+    script.undying = rng.chance(2);
+    for _ in 0..rng.pick(&[0, 0, 0, 0, 1, 3]) {
+        script.relatives.push(some_relative(rng));
+    }
+    script
+}
+
+fn some_relative(rng: &mut Rng) -> Relative {
+    let lives = if rng.chance(40) { Some(rng.up_to(secs(10))) } else { None };
+    Relative {
+        heeds: heeds(rng),
+        in_group: rng.chance(70),
+        reborn: rng.pick(&[0, 0, 0, 1, 5]),
+        undying: rng.chance(2),
+        lives,
+    }
+}
