@@ -108,14 +108,16 @@ impl Running {
     /// Executes `words` as PID 1 of a new namespace. All peers and floors start this way, so what
     /// it costs is in every number alike.
     pub(crate) fn start(words: &[String], stdout: Stdio) -> Self {
-        let namespace = Command::new("unshare")
+        // The one dies with us, the other takes PID 1 along.
+        let namespace = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare"])
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .args(words)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::null())
             .spawn()
-            .expect("unshare is installed");
+            .expect("setpriv is installed (Debian: util-linux)");
         let deadline = Instant::now() + PATIENCE;
         let mut running = Self { pid: 0, namespace };
         while running.pid == 0 && Instant::now() < deadline {

@@ -1,8 +1,8 @@
 //! The real binary, as PID 1 of a PID namespace of its own and not, against the real kernel.
 //!
 //! Needs `unshare` of util-linux and /bin/sh. As root the namespace is only one of processes, else
-//! one of users too. No test sleeps: each waits for a condition, and says what it saw when that does
-//! not come about.
+//! one of users too. No test sleeps: each waits for a condition, and says what it saw when that
+//! does not come about.
 
 #![expect(
     clippy::unwrap_used,

@@ -67,15 +67,17 @@ impl Site {
         }
         write_services(&directory, programs, port);
         let output = fs::File::create(directory.join("log")).expect("a file for the output");
-        let mut command = Command::new("unshare");
+        // The one dies with us, the other takes PID 1 along.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL", "unshare"])
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .arg(env!("CARGO_BIN_EXE_onit"))
             .arg(directory.join("services"))
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second descriptor"))
             .stderr(output);
-        let namespace = command.spawn().expect("unshare is installed (Debian: util-linux)");
+        let namespace = command.spawn().expect("setpriv is installed (Debian: util-linux)");
         Self { directory, port, psql: programs.psql.clone(), namespace }
     }
 

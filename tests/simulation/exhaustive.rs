@@ -22,7 +22,8 @@ const PREFACE: &str = "\
 
 Written by the test `every_state_meets_every_event_under_every_goal` (`UPDATE=1` rewrites it), from
 what the supervisor did in each situation: the state that follows, then what is done for the
-service. `·` means that nothing changes, `–` that the contract rules the event out. A situation that is not listed cannot come about: what is
+service. `·` means that nothing changes, `–` that the contract rules the event out. A situation that
+is not listed cannot come about: what is
 wanted is never down, and what is not wanted neither waits nor is retried.
 
 The service has `restart = \"on-failure\"`, one `before_start`, one `after_exit` and a stop command,
