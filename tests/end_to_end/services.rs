@@ -108,7 +108,7 @@ fn the_budget_holds_for_a_service_that_is_deaf() {
     let ended = running.finish();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stdout.contains("db | bye") && ended.stdout.contains("web | bye"));
-    assert!(ended.stderr.contains("deaf: did not stop in time, is killed"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the time to stop is over, killing deaf"), "{}", ended.stderr);
     assert!(ended.took.as_millis() < 3000, "{:?}", ended.took);
 }
 
