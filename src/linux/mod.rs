@@ -271,19 +271,30 @@ impl Linux {
     /// itself, so are we, for the shell that started us to notice; when we go on, so does it.
     fn follow_stops(&mut self) {
         let Terminal::Share { .. } = self.terminal else { return };
-        let Some(pid) = self.main_pid() else { return };
-        let stopped = wait_for(libc::P_PID, pid, libc::WSTOPPED | libc::WNOHANG);
-        if !matches!(stopped, Ok(Some(_))) {
-            return;
+        let Some(main) = self.main_pid() else { return };
+        let stopped = wait_for(libc::P_PID, main, libc::WSTOPPED | libc::WNOHANG);
+        let Ok(Some(Ended { exit: Exit::Signal(signal), .. })) = stopped else { return };
+        // It wants the terminal, and a shell has given that to us without a word: it sends no CONT
+        // to a job that runs in the background when it calls it to the foreground.
+        let only_wants_it = [Signal::TTIN, Signal::TTOU].contains(&signal);
+        if !(only_wants_it && terminal::is_foreground()) {
+            // What fails here fails for want of a terminal, and then there is none to hand over.
+            let _ = terminal::take_back_from(Pid::from_raw(main));
+            // SAFETY: raise(3) takes a number. We are stopped here until somebody sends CONT.
+            unsafe { libc::raise(libc::SIGSTOP) };
         }
-        // What fails here fails for want of a terminal, and then there is none to hand over.
-        let _ = terminal::take_back();
-        // SAFETY: raise(3) takes a number. We are stopped here until somebody sends CONT.
-        unsafe { libc::raise(libc::SIGSTOP) };
+        self.lend_terminal();
+        let _ = send_to_group(main, Signal::CONT);
+    }
+
+    /// A shell that calls a job to the foreground gives us the terminal and sends CONT, whether we
+    /// were stopped or ran in the background.
+    fn lend_terminal(&self) {
+        let Terminal::Share { .. } = self.terminal else { return };
+        let Some(main) = self.main_pid() else { return };
         if terminal::is_foreground() {
-            let _ = terminal::give_to(Pid::from_raw(pid));
+            let _ = terminal::give_to(Pid::from_raw(main));
         }
-        let _ = send_to_group(pid, Signal::CONT);
     }
 
     fn main_pid(&self) -> Option<i32> {
@@ -329,6 +340,12 @@ impl Linux {
         if let Some(id) = known {
             self.look_at_start(id, events);
             self.tell_group(id);
+            if let Terminal::Share { .. } = self.terminal
+                && self.main_pid() == Some(ended.pid)
+            {
+                // Nobody else would: whoever comes after us finds the terminal as we did.
+                let _ = terminal::take_back_from(Pid::from_raw(ended.pid));
+            }
         }
         // ECHILD cannot be, and if it were, it would be reaped.
         let _ = wait_for(libc::P_PID, ended.pid, libc::WEXITED | libc::WNOHANG);
@@ -442,6 +459,7 @@ impl Host for Linux {
         let mut tokens = std::mem::take(&mut self.tokens);
         self.reactor.wait(timeout, &mut tokens);
         let mut children = self.look_again;
+        let mut continued = false;
         for token in tokens.drain(..) {
             match token {
                 Token::Exec(run) => self.look_at_start(run, events),
@@ -449,12 +467,16 @@ impl Host for Linux {
                     if signal == Signal::CHLD {
                         children = true;
                     } else {
+                        continued |= signal == Signal::CONT;
                         events.push(Event::Signalled { signal, sender });
                     }
                 }),
             }
         }
         self.tokens = tokens;
+        if continued {
+            self.lend_terminal();
+        }
         if children {
             self.reap(events);
             self.follow_stops();

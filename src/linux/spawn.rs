@@ -1218,11 +1218,11 @@ mod tests {
         assert_eq!(child.stat(5), child.0.as_raw(), "its own group");
         assert_eq!(child.stat(8), child.0.as_raw(), "in the foreground");
         assert!(!terminal::is_foreground());
-        terminal::take_back().unwrap();
+        terminal::take_back_from(child.0).unwrap();
         assert!(terminal::is_foreground());
         terminal::give_to(child.0).unwrap();
         assert_eq!(child.stat(8), child.0.as_raw());
-        terminal::take_back().unwrap();
+        terminal::take_back_from(child.0).unwrap();
 
         scene.terminal = Terminal::Share { foreground: false };
         let other = scene.run();

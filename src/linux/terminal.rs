@@ -62,12 +62,17 @@ pub fn is_foreground() -> bool {
     controlling().is_some_and(|terminal| tcgetpgrp(&terminal) == Ok(getpgrp()))
 }
 
-/// Makes our group the foreground group again, if there is a terminal.
+/// Makes our group the foreground group again, if `group` is: whoever else has the terminal, such
+/// as the shell that put us into the background, keeps it.
 ///
 /// # Errors
 /// What the system says, unless that there is no terminal, or not ours.
-pub fn take_back() -> Result<(), Errno> {
-    give_to(getpgrp())
+pub fn take_back_from(group: Pid) -> Result<(), Errno> {
+    if controlling().is_some_and(|terminal| tcgetpgrp(&terminal) == Ok(group)) {
+        give_to(getpgrp())
+    } else {
+        Ok(())
+    }
 }
 
 /// Makes `group`, a process group of our session, the foreground group, if there is a terminal.
@@ -209,7 +214,11 @@ mod tests {
     fn without_a_terminal_there_is_nothing_to_do() {
         check(0, || {
             let _ = give_up();
-            let facts = [!is_foreground(), take_back().is_ok(), give_to(Pid::from_raw(1)).is_ok()];
+            let facts = [
+                !is_foreground(),
+                take_back_from(getpgrp()).is_ok(),
+                give_to(Pid::from_raw(1)).is_ok(),
+            ];
             facts.iter().filter(|fact| !**fact).count() as i32
         });
     }

@@ -1,9 +1,11 @@
 //! Bad input: a clear message, and exit code 2 before anything was started, or a service that is
 //! retried while the rest goes on.
 
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 
-use super::sandbox::{Scene, is_root};
+use super::sandbox::{Scene, is_root, one_below, onit, send};
 
 #[test]
 fn what_is_wrong_is_said_before_anything_is_started() {
@@ -160,4 +162,120 @@ fn a_fork_that_is_refused_is_tried_again() {
     running.wait_for_notice("resource temporarily unavailable; next attempt in");
     running.signal(libc::SIGTERM);
     assert_eq!(running.finish().code, 0);
+}
+
+#[test]
+fn a_refused_fork_is_made_good_as_soon_as_there_is_room() {
+    if !is_root() {
+        eprintln!("not root: the limit of processes cannot be made to bite only here");
+        return;
+    }
+    let oneshot = "type = \"oneshot\"\ncommand = [\"sleep\", \"1000\"]\non_failure = \"continue\"\n\
+                   [backoff]\ninitial = \"10ms\"\nmax = \"10ms\"\nlimit = 0";
+    // onit, its two relays, and one process.
+    let running = Scene::init()
+        .service("a", oneshot)
+        .service("b", oneshot)
+        .with_services()
+        .wrapped(&["prlimit", "--nproc=4", "setpriv", "--reuid=54322", "--clear-groups"])
+        .start();
+    running.wait_for_notice("cannot start a process for");
+    running.wait_for_notice("resource temporarily unavailable; next attempt in");
+    send(one_below(running.pid, "sleep 1000"), libc::SIGKILL);
+    running.wait_for_notice("a: started").wait_for_notice("b: started");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+}
+
+#[test]
+fn what_only_root_may_do_is_refused_to_others_and_said() {
+    if !is_root() {
+        eprintln!("not root: nobody else to become");
+        return;
+    }
+    let check = |text: &str, words: &str| {
+        let ended = Scene::init()
+            .service("good", "type = \"oneshot\"\ncommand = [\"echo\", \"good\"]")
+            .service(
+                "bad",
+                &format!(
+                    "command = [\"true\"]\n{text}\non_failure = \"continue\"\n\
+                     [backoff]\ninitial = \"1ms\"\nlimit = 2"
+                ),
+            )
+            .with_services()
+            .wrapped(&["setpriv", "--reuid=54323", "--regid=54323", "--clear-groups"])
+            .run();
+        assert_eq!(ended.stdout, "good | good\n", "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{words:?} in {}", ended.stderr);
+    };
+    check("nice = -5", "cannot set nice to -5: permission denied");
+    check("user = \"root\"", "cannot become user root: ");
+    check("group = \"root\"", "cannot join group root: ");
+    check("limits = { nofile = \"3000000\" }", "cannot set limit nofile to 3000000: ");
+    let scene = Scene::init().service("good", "command = [\"true\"]");
+    let services = scene.folder().join("services");
+    std::fs::set_permissions(&services, Permissions::from_mode(0o700)).unwrap();
+    let ended =
+        scene.with_services().wrapped(&["setpriv", "--reuid=54323", "--clear-groups"]).run();
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("permission denied"), "{}", ended.stderr);
+}
+
+#[test]
+fn files_that_would_hang_are_refused() {
+    let fifo = |path: std::path::PathBuf| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let scene = Scene::init();
+    fifo(scene.folder().join("services/web.toml"));
+    let ended = scene.with_services().run();
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("web.toml: "), "{}", ended.stderr);
+    let scene = Scene::init();
+    fifo(scene.folder().join("env"));
+    let ended = scene
+        .service(
+            "web",
+            "command = [\"true\"]\nenvironment_files = [\"@FOLDER@/env\"]\n[backoff]\nlimit = 1",
+        )
+        .with_services()
+        .run();
+    assert_eq!(ended.code, 126, "{}", ended.stderr);
+    assert!(ended.stderr.contains("/env: "), "{}", ended.stderr);
+}
+
+#[test]
+fn a_check_says_what_a_start_would_and_starts_nothing() {
+    let scene = Scene::init()
+        .args(&["check"])
+        .service("web", "command = [\"touch\", \"@FOLDER@/started\"]\nrestart = \"never\"")
+        .with_services();
+    let started = scene.folder().join("started");
+    let ended = scene.run();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert!(ended.stdout.contains("web   service  never"), "{}", ended.stdout);
+    assert!(!started.exists());
+    let ended = Scene::init().args(&["check"]).service("web", "x = 1").with_services().run();
+    assert_eq!(ended.code, 2);
+    assert!(ended.stdout.contains("web.toml:1: unknown key `x`"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_proc_of_another_namespace_breaks_nothing() {
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]);
+    if !is_root() {
+        command.arg("--map-root-user");
+    }
+    command.arg("--").arg(onit());
+    let web = "command = [\"sh\", \"-c\", \"setsid sleep 1000 & exec sleep 1000\"]";
+    let ended = Scene::of(command)
+        .service("web", web)
+        .with_services()
+        .script("sleep 1000 & setsid sleep 1000 & exit 3")
+        .run();
+    assert_eq!(ended.code, 3, "{}", ended.stderr);
+    assert!(ended.took.as_secs() < 8, "{:?}", ended.took);
 }

@@ -11,6 +11,7 @@
     clippy::disallowed_types,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::multiple_unsafe_ops_per_block,
     clippy::string_slice,
     unreachable_pub,

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 
-use super::sandbox::{Scene, children, wait_until};
+use super::sandbox::{Scene, children, comm, stat, wait_until};
 
 fn oneshot(script: &str) -> String {
     format!("type = \"oneshot\"\ncommand = [\"sh\", \"-c\", '''{script}''']\n")
@@ -201,4 +201,118 @@ fn relays_are_threads_not_processes() {
         .start();
     running.wait_for("web | up");
     assert_eq!(children(running.pid).len(), 1);
+}
+
+#[test]
+fn one_stalled_reader_of_both_streams_delays_no_stop() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let flood = "trap 'exit 0' TERM; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxx; done";
+    let running = Scene::init()
+        .env("ONIT_STOP_TIMEOUT", "2")
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer)
+        .service("flood", &format!("command = [\"sh\", \"-c\", \"{flood}\"]"))
+        .service("noisy", &format!("command = [\"sh\", \"-c\", \"exec >&2; {flood}\"]"))
+        .service("other", "command = [\"sh\", \"-c\", \"echo x > @FOLDER@/up; exec sleep 1000\"]")
+        .with_services()
+        .start();
+    let up = running.folder().join("up");
+    wait_until("the quiet one is up", || up.exists());
+    let floods = || children(running.pid).into_iter().filter(|pid| comm(*pid) == "sh");
+    let mut looks = 0;
+    wait_until("both wait for somebody to read", || {
+        let wait = floods().count() == 2 && floods().all(|pid| stat(pid, 3) == "S");
+        looks = if wait { looks + 1 } else { 0 };
+        looks >= 20
+    });
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0);
+    assert!(ended.took.as_secs() < 6, "{:?}", ended.took);
+    drop(reader);
+}
+
+#[test]
+fn a_reader_that_comes_late_finds_every_line() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut scene = Scene::init().stdout(writer);
+    let script = "for n in $(seq 5000); do echo $n of a service that has much to say; done";
+    for number in 0..10 {
+        scene = scene.service(&format!("w{number}"), &oneshot(script));
+    }
+    let mut running = scene.with_services().start();
+    let mut looks = 0;
+    wait_until("all wait for the reader", || {
+        let all = children(running.pid);
+        let wait = all.len() == 10 && all.iter().all(|pid| stat(*pid, 3) == "S");
+        looks = if wait { looks + 1 } else { 0 };
+        looks >= 20
+    });
+    assert!(!running.is_over());
+    let mut all = String::new();
+    reader.read_to_string(&mut all).unwrap();
+    let ended = running.finish();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("lost"), "{}", ended.stderr);
+    for number in 0..10 {
+        let mine = format!("w{number} | ");
+        let lines = all.lines().filter_map(|line| line.strip_prefix(&mine));
+        let expected = (1..=5000).map(|n| format!("{n} of a service that has much to say"));
+        assert!(lines.eq(expected), "w{number} is not whole, or not in order");
+    }
+}
+
+#[test]
+fn what_is_said_when_asked_to_stop_is_there() {
+    for _ in 0..10 {
+        let script = "trap 'printf done; exit 0' TERM; echo up; while :; do sleep 0.01; done";
+        let running = Scene::init()
+            .service("web", &format!("command = [\"sh\", \"-c\", \"{script}\"]"))
+            .with_services()
+            .start();
+        running.wait_for("web | up");
+        running.signal(libc::SIGTERM);
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str()), (0, "web | up\nweb | done\n"));
+    }
+}
+
+#[test]
+fn json_is_json_whatever_the_bytes() {
+    let script = r#"printf "a\377\001\"\\\\\t\033[2Jz\n""#;
+    let ended = Scene::init()
+        .service("web", &format!("{}[log]\nformat = \"json\"", oneshot(script)))
+        .with_services()
+        .run();
+    let message = "\"message\":\"a\u{FFFD}".to_owned() + r#"\u0001\"\\\t\u001b[2Jz"}"#;
+    assert!(ended.stdout.trim_end().ends_with(&message), "{}", ended.stdout);
+    assert_eq!(ended.stdout.lines().count(), 1);
+}
+
+#[test]
+fn every_piece_of_a_cut_line_but_the_last_is_marked() {
+    let script = "head -c 3000 /dev/zero | tr \"\\0\" x; echo; echo short";
+    let ended = Scene::init()
+        .service("web", &format!("{}[log]\nmax_line = 1024", oneshot(script)))
+        .with_services()
+        .run();
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let marked: Vec<bool> = lines.iter().map(|line| line.ends_with(" …")).collect();
+    assert_eq!(marked, [true, true, false, false], "{}", ended.stdout);
+    assert!(lines.iter().all(|line| line.starts_with("web | ")));
+    assert_eq!(lines[3], "web | short");
+}
+
+#[test]
+fn a_grandchild_that_holds_the_pipe_delays_no_restart() {
+    let running = Scene::init()
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"setsid sleep 1000 & printf run; exit 1\"]\n\
+             [backoff]\ninitial = \"1ms\"\nmax = \"1ms\"\nlimit = 0\n[stop]\nleftovers = \"keep\"",
+        )
+        .with_services()
+        .start();
+    // Each line is ended with its run, although the pipe is still held.
+    running.wait_for_times("web | run\n", 10);
 }

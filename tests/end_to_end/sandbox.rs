@@ -1,8 +1,9 @@
 //! Starts onit in a world of its own, and watches it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +20,11 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Scene {
     folder: PathBuf,
     command: Command,
+    /// What becomes the program, inside of the namespace.
+    wrapper: Vec<OsString>,
+    /// What is PID 1 or below it; none where the command is the program.
+    program: Option<OsString>,
+    is_init: bool,
     arguments: Vec<OsString>,
 }
 
@@ -47,6 +53,20 @@ struct Captured {
     changed: Condvar,
 }
 
+/// What makes a namespace. That it ends takes everybody in it along.
+pub const UNSHARE: [&str; 6] =
+    ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--map-root-user"];
+
+/// The arguments of `unshare`.
+pub fn unshare() -> Vec<&'static str> {
+    let mut words = UNSHARE[1..].to_vec();
+    if is_root() {
+        words.pop();
+    }
+    words.push("--");
+    words
+}
+
 /// The program under test.
 pub fn onit() -> &'static str {
     env!("CARGO_BIN_EXE_onit")
@@ -64,12 +84,27 @@ impl Scene {
 
     /// Another program as PID 1 of a namespace of its own.
     pub fn of_init(program: &str) -> Self {
-        let mut command = Command::new("unshare");
-        if !is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "--", program]);
-        Self::of(command)
+        let mut command = Command::new(UNSHARE[0]);
+        command.args(unshare());
+        Self { program: Some(program.into()), ..Self::of(command) }
+    }
+
+    /// Not as PID 1, but as the only child of a shell that is.
+    pub fn below_a_shell(mut self) -> Self {
+        self.is_init = false;
+        self
+    }
+
+    /// Has these words execute the program, inside of the namespace: `env`, `nice`.
+    pub fn wrapped(mut self, words: &[&str]) -> Self {
+        self.wrapper.splice(0..0, words.iter().map(OsString::from));
+        self
+    }
+
+    /// Has a shell prepare what the program finds, inside of the namespace: `commands` first, and
+    /// `redirections` as it executes the program.
+    pub fn prepared(self, commands: &str, redirections: &str) -> Self {
+        self.wrapped(&["/bin/sh", "-c", &format!("{commands}\nexec \"$@\" {redirections}"), "sh"])
     }
 
     /// onit as an ordinary process.
@@ -89,7 +124,14 @@ impl Scene {
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { folder, command, arguments: Vec::new() }
+        Self {
+            folder,
+            command,
+            wrapper: Vec::new(),
+            program: None,
+            is_init: true,
+            arguments: Vec::new(),
+        }
     }
 
     /// A folder of this scene's own.
@@ -119,13 +161,18 @@ impl Scene {
         self.args(&["--", "/bin/sh", "-c", script])
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
         self.command.stdout(to);
+        self
+    }
+
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stderr(to);
         self
     }
 
@@ -145,7 +192,13 @@ impl Scene {
     }
 
     pub fn start(mut self) -> Running {
-        let is_nested = self.command.get_program() == "unshare";
+        if let Some(program) = &self.program {
+            if !self.is_init {
+                // A shell that stays PID 1: it has something to do afterwards.
+                self.command.args(["/bin/sh", "-c", "\"$@\"; exit $?", "sh"]);
+            }
+            self.command.args(&self.wrapper).arg(program);
+        }
         self.command.args(&self.arguments);
         let mut child = self.command.spawn().unwrap();
         let capture = |stream: Option<Box<dyn Read + Send>>| {
@@ -160,8 +213,8 @@ impl Scene {
         let stderr = capture(child.stderr.take().map(|s| Box::new(s) as _));
         let outer = i32::try_from(child.id()).unwrap();
         let mut running = Running { child, pid: outer, stdout, stderr, folder: self.folder };
-        if is_nested {
-            running.pid = running.find_init(outer);
+        if let Some(program) = &self.program {
+            running.pid = running.find(program, self.is_init);
         }
         running
     }
@@ -172,11 +225,14 @@ impl Scene {
 }
 
 impl Running {
-    /// The child of `unshare`, once it is more than a copy of it.
-    fn find_init(&mut self, outer: i32) -> i32 {
+    /// The program, which `unshare` or the shell below it has started.
+    fn find(&mut self, program: &OsStr, is_init: bool) -> i32 {
+        let outer = self.pid;
         let mut found = None;
-        wait_until("PID 1 is there", || {
-            found = children(outer).into_iter().find(|pid| comm(*pid) != "unshare");
+        wait_until("the program is executed", || {
+            let init = children(outer);
+            let all = if is_init { init } else { init.into_iter().flat_map(children).collect() };
+            found = all.into_iter().find(|pid| words(*pid).first().is_some_and(|w| w == program));
             // It may be over already.
             found.is_some() || self.child.try_wait().unwrap().is_some()
         });
@@ -336,6 +392,55 @@ pub fn children(pid: i32) -> Vec<i32> {
 
 pub fn comm(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}
+
+/// The command line of a process.
+pub fn words(pid: i32) -> Vec<OsString> {
+    let line = read(pid, "cmdline");
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    line.split(|byte| *byte == 0).map(|word| OsStr::from_bytes(word).to_owned()).collect()
+}
+
+/// A file of a process in /proc.
+pub fn read(pid: i32, name: &str) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default()
+}
+
+/// A field of a process by its number in proc_pid_stat(5), from 3 on.
+pub fn stat(pid: i32, number: usize) -> String {
+    let text = String::from_utf8_lossy(&read(pid, "stat")).into_owned();
+    let fields = text.rsplit(')').next().unwrap_or_default();
+    fields.split_whitespace().nth(number - 3).unwrap_or_default().to_owned()
+}
+
+/// A line of a process by its name in proc_pid_status(5).
+pub fn status(pid: i32, name: &str) -> String {
+    let text = String::from_utf8_lossy(&read(pid, "status")).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+/// Sends a signal to one process of a namespace that was started.
+pub fn send(pid: i32, signal: i32) {
+    // SAFETY: kill takes two numbers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// The one process below `pid` with just these words, as soon as it is there and waits.
+pub fn one_below(pid: i32, line: &str) -> i32 {
+    let wanted: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    let mut found = Vec::new();
+    let look = || {
+        let lines = descendants(pid).into_iter().map(|pid| format!("{pid} {:?}", words(pid)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let is_it = |pid: &i32| words(*pid) == wanted && stat(*pid, 3) == "S";
+    let there = || {
+        found = descendants(pid).into_iter().filter(is_it).collect();
+        found.len() == 1
+    };
+    wait_until_or(&format!("one {line:?} is there"), PATIENCE, there, look);
+    found[0]
 }
 
 /// Everybody below a process.

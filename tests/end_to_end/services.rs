@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::sandbox::{Scene, children, comm, descendants, wait_until};
+use super::sandbox::{
+    Scene, children, comm, descendants, one_below, onit, send, status, wait_until, words,
+};
 
-/// Runs until it is asked to stop.
-const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 1000 & wait $!; done"]"#;
+/// Runs until it is asked to stop. Its pauses are short: a TERM that meets a child of the shell between
+/// fork and exec is lost there, and would have to be followed by a KILL.
+const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"]"#;
 
 #[test]
 fn services_start_in_order_and_stop_in_reverse() {
@@ -301,6 +304,205 @@ fn at_rest_nothing_wakes_up() {
     let other = Scene::process().script("sleep 2").run();
     assert_eq!(other.code, 0);
     assert_eq!(switches(running.pid), before);
+}
+
+#[test]
+fn waits_are_told_and_grow() {
+    let ended = Scene::init()
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"exit 3\"]\n\
+             [backoff]\ninitial = \"10ms\"\njitter = 0\nfactor = 2\nmax = \"20ms\"\nlimit = 4",
+        )
+        .with_services()
+        .run();
+    assert_eq!(ended.code, 3, "{}", ended.stderr);
+    let waits: Vec<&str> =
+        ended.stderr.lines().filter_map(|line| line.split("; next attempt in ").nth(1)).collect();
+    let expected =
+        ["10 ms (1 of 4 in a row)", "20 ms (2 of 4 in a row)", "20 ms (3 of 4 in a row)"];
+    assert_eq!(waits, expected);
+    assert!(ended.stderr.contains("web: started again (restart 3)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("too often in a row, giving up"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_stop_ladder_ends_with_a_kill() {
+    let running = Scene::init()
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"trap 'echo usr1' USR1; trap 'echo int' INT; \
+             trap '' TERM; echo up; while :; do sleep 0.01; done\"]\n\
+             [stop]\nsignal = [[\"USR1\", \"200ms\"], [\"INT\", \"200ms\"], [\"TERM\", \"200ms\"]]",
+        )
+        .with_services()
+        .start();
+    running.wait_for("web | up");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "web | up\nweb | usr1\nweb | int\n"));
+    assert!(ended.stderr.contains("web: did not stop in time, is killed"), "{}", ended.stderr);
+    assert!(ended.took.as_secs() < 8, "{:?}", ended.took);
+}
+
+#[test]
+fn a_stop_command_that_fails_is_followed_by_the_signal() {
+    for command in ["[\"false\"]", "[\"/no/such/command\"]"] {
+        let running = Scene::init()
+            .service("web", &format!("{WORKER}\n[stop]\ncommand = {command}"))
+            .with_services()
+            .start();
+        running.wait_for("web | up");
+        running.signal(libc::SIGTERM);
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str()), (0, "web | up\nweb | bye\n"));
+        assert!(ended.stderr.contains("web: its stop.command failed: "), "{}", ended.stderr);
+        assert!(ended.took.as_secs() < 5, "{:?}", ended.took);
+    }
+}
+
+#[test]
+fn a_service_whose_preparation_fails_is_not_started() {
+    let ended = Scene::init()
+        .service(
+            "web",
+            "before_start = [[\"sh\", \"-c\", \"echo tried; exit 5\"]]\n\
+             command = [\"echo\", \"must not run\"]\n[backoff]\ninitial = \"1ms\"\nlimit = 2",
+        )
+        .with_services()
+        .run();
+    assert_eq!(ended.stdout, "web | tried\nweb | tried\n", "{}", ended.stderr);
+    assert_eq!(ended.code, 5, "{}", ended.stderr);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_what_has_yet_to_begin() {
+    let sleep = "[\"sh\", \"-c\", \"echo here; exec sleep 1000\"]";
+    let oneshot = format!("type = \"oneshot\"\ncommand = {sleep}");
+    let preparing = format!("before_start = [{sleep}]\ncommand = [\"echo\", \"must not run\"]");
+    let backing_off = "type = \"oneshot\"\nrestart = \"on-failure\"\n\
+                       command = [\"sh\", \"-c\", \"echo here; exit 1\"]\n\
+                       [backoff]\ninitial = \"20s\"\nmax = \"20s\"";
+    for text in [oneshot.as_str(), &preparing, backing_off] {
+        let running = Scene::init()
+            .service("first", text)
+            .service("second", "depends_on = [\"first\"]\ncommand = [\"echo\", \"must not run\"]")
+            .with_services()
+            .start();
+        running.wait_for("first | here");
+        if text == backing_off {
+            running.wait_for_notice("next attempt in");
+        }
+        running.signal(libc::SIGTERM);
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str()), (0, "first | here\n"), "{}", ended.stderr);
+        assert!(ended.took.as_secs() < 5, "{:?}", ended.took);
+    }
+}
+
+#[test]
+fn an_early_stop_is_not_lost() {
+    for _ in 0..50 {
+        let running = Scene::init()
+            .service("one", "command = [\"sleep\", \"1000\"]")
+            .service("two", "depends_on = [\"one\"]\ncommand = [\"sleep\", \"1000\"]")
+            .with_services()
+            .start();
+        let began = || {
+            status(running.pid, "SigBlk").starts_with("fffffff")
+                || status(running.pid, "SigCgt") != "0000000000000000"
+        };
+        wait_until("main has begun", began);
+        running.signal(libc::SIGTERM);
+        let ended = running.finish();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn whoever_left_its_group_is_gone_before_the_restart_too() {
+    // `timeout` makes a group of its own; the others are in sessions of their own.
+    let script = "cd @FOLDER@; for pid in $(cat pids); do \
+                  kill -0 $pid 2> /dev/null && echo ALIVE; done; : > pids; \
+                  timeout 1001 sleep 1000 & echo $! >> pids; \
+                  setsid sleep 1000 & echo $! >> pids; \
+                  env -i setsid /bin/sleep 1000 0<&- 1<&- 2<&- & echo $! >> pids; \
+                  (setsid sleep 1000 & echo $! >> pids); echo up; exec sleep 1002";
+    let scene = Scene::init();
+    fs::write(scene.folder().join("pids"), "").unwrap();
+    let keys = "[backoff]\nreset_after = \"1ms\"\nlimit = 0";
+    let running = scene
+        .service("web", &format!("command = [\"sh\", \"-c\", '''{script}''']\n{keys}"))
+        .with_services()
+        .start();
+    for times in 1..=5 {
+        running.wait_for_times("web | up", times);
+        send(one_below(running.pid, "sleep 1002"), libc::SIGKILL);
+    }
+    running.wait_for_times("web | up", 6);
+    one_below(running.pid, "sleep 1002");
+    // Those of one run: itself, four, and the child of `timeout`.
+    wait_until("no more than one run is there", || descendants(running.pid).len() == 6);
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(!ended.stdout.contains("ALIVE"), "{}", ended.stdout);
+}
+
+#[test]
+fn not_as_pid_1_nobody_elses_process_is_touched() {
+    let scene = Scene::of_init("sh");
+    let source = scene.folder().join("services").display().to_string();
+    let script = "sleep 1000 & \"$@\"; echo code $?; kill -0 $! && echo alive; kill $!";
+    let running = scene
+        .service(
+            "web",
+            "command = [\"sh\", \"-c\", \"(setsid sleep 1002 &); echo up; exec sleep 1001\"]",
+        )
+        .args(&["-c", script, "sh", onit(), &source])
+        .start();
+    running.wait_for("web | up");
+    let all = children(running.pid);
+    let process = all.into_iter().find(|pid| words(*pid)[0] == onit()).unwrap();
+    one_below(process, "sleep 1002");
+    send(process, libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.stdout, "web | up\ncode 0\nalive\n", "{}", ended.stderr);
+}
+
+#[test]
+fn a_thousand_services_start_and_stop() {
+    let mut scene = Scene::init();
+    for number in 0..1000 {
+        scene = scene.service(&format!("s{number}"), "command = [\"sleep\", \"1000\"]");
+    }
+    let running = scene.with_services().start();
+    wait_until("all are there", || {
+        let all = children(running.pid);
+        all.len() == 1000 && all.iter().all(|pid| comm(*pid) == "sleep")
+    });
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0);
+    assert!(!ended.stderr.contains("in time"), "{}", ended.stderr);
+}
+
+#[test]
+fn with_services_and_a_command_signals_are_the_commands() {
+    let says = "trap 'echo $0 usr2' USR2; trap 'exit 0' TERM; echo $0 up; \
+                while :; do sleep 0.01; done";
+    let running = Scene::init()
+        .service("web", &format!("command = [\"sh\", \"-c\", \"{says}\", \"service\"]"))
+        .with_services()
+        .args(&["--", "sh", "-c", says, "main"])
+        .start();
+    running.wait_for("web | service up").wait_for("main up");
+    running.signal(libc::SIGUSR2);
+    running.wait_for("main usr2");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert_eq!(ended.code, 0);
+    assert!(!ended.stdout.contains("service usr2"), "{}", ended.stdout);
 }
 
 /// Waits until every thread sleeps, and goes on to, and says how often each gave up the processor.
