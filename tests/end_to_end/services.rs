@@ -7,8 +7,8 @@ use super::sandbox::{
     Scene, children, comm, descendants, one_below, onit, send, status, wait_until, words,
 };
 
-/// Runs until it is asked to stop. Its pauses are short: a TERM that meets a child of the shell between
-/// fork and exec is lost there, and would have to be followed by a KILL.
+/// Runs until it is asked to stop. Its pauses are short: a TERM that meets a child of the shell
+/// between fork and exec is lost there, and would have to be followed by a KILL.
 const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"]"#;
 
 #[test]
