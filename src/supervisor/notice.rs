@@ -193,6 +193,10 @@ impl fmt::Display for Notice {
             Self::KillingLeftovers { service } => {
                 write!(f, "{service}: processes it left behind did not end in time, are killed")
             }
+            // The end of a hook names its role already.
+            Self::HookFailed { service, role: _, end: end @ End::HookFailed { .. } } => {
+                write!(f, "{service}: {end}; going on")
+            }
             Self::HookFailed { service, role, end } => {
                 write!(f, "{service}: its {role} failed: {end}; going on")
             }
@@ -279,7 +283,7 @@ impl fmt::Display for Rounded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::Errno;
+    use crate::service::{Errno, RunId};
 
     #[test]
     fn notices_read_as_a_person_would_say_it() {
@@ -313,6 +317,21 @@ mod tests {
         check(
             Notice::ShuttingDown { by: By::Service { service: web(), code: 3 } },
             "stopping everything: web has ended (exit code 3)",
+        );
+        let role = Role::StopCommand { main: RunId(1) };
+        check(
+            Notice::HookFailed {
+                service: web(),
+                role,
+                end: End::HookFailed { role, exit: Exit::Code(1) },
+            },
+            "web: its stop.command failed (exit code 1); going on",
+        );
+        let failure = Failure::errno(Failure::EXECUTE, "/stop", Errno::ENOENT);
+        check(
+            Notice::HookFailed { service: web(), role, end: End::NotStarted(failure) },
+            "web: its stop.command failed: cannot execute /stop: no such file or directory; \
+             going on",
         );
         check(
             Notice::OutOfTime { services: vec![web(), Name::new("db").unwrap()] },

@@ -168,8 +168,13 @@ impl Container {
     /// Waits until it has written `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         wait_until(&format!("{text:?} in the log"), || {
+            let is_over = !self.is_running();
             let logs = self.logs();
-            if logs.contains(text) { Ok(()) } else { Err(logs) }
+            if logs.contains(text) {
+                return Ok(());
+            }
+            assert!(!is_over, "waited for {text:?}, but it is over:\n{logs}");
+            Err(logs)
         });
     }
 

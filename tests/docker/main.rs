@@ -53,11 +53,8 @@ impl Drop for Services {
 /// No services, only what stands behind `--`.
 const BARE: [&str; 2] = ["-e", "ONIT_SOURCES="];
 
-const RESTARTS: &str = r#"
-command = ["sh", "-c", "echo worker is up as $$$$; exec sleep 1000"]
-[backoff]
-initial = "1ms"
-"#;
+/// Says its pid, which the configuration has to be told with a second `$` for each.
+const WORKER: &str = r#"command = ["sh", "-c", "echo worker is up as $$$$; exec sleep 1000"]"#;
 
 #[test]
 #[ignore = "needs a Docker engine"]
@@ -124,7 +121,7 @@ fn a_stopped_main_command_says_143() {
 fn the_code_of_a_failure_is_the_code_of_the_container() {
     let image = Image::example();
     let failing = ("failing.toml", "command = [\"sh\", \"-c\", \"exit 3\"]\nrestart = \"never\"\n");
-    let services = Services::new("failure", &[failing, ("worker.toml", RESTARTS)]);
+    let services = Services::new("failure", &[failing, ("worker.toml", WORKER)]);
     let ended = image.run(&[&services.mount()], &[]);
     assert_eq!(ended.code, 3, "{ended:?}");
 }
@@ -134,7 +131,7 @@ fn the_code_of_a_failure_is_the_code_of_the_container() {
 fn bad_configuration_starts_nothing_and_exits_2() {
     let image = Image::example();
     let wrong = ("wrong.toml", "comand = [\"sleep\", \"1000\"]\n");
-    let services = Services::new("wrong", &[wrong, ("worker.toml", RESTARTS)]);
+    let services = Services::new("wrong", &[wrong, ("worker.toml", WORKER)]);
     let ended = image.run(&[&services.mount()], &[]);
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.stderr.contains("wrong.toml:1"), "{ended:?}");
@@ -173,7 +170,7 @@ fn five_hundred_orphans_leave_no_zombie() {
 #[ignore = "needs a Docker engine"]
 fn the_stop_signal_of_a_base_image_stops() {
     let image = Image::example();
-    let services = Services::new("winch", &[("worker.toml", RESTARTS)]);
+    let services = Services::new("winch", &[("worker.toml", WORKER)]);
     let mount = services.mount();
     let options = ["--stop-signal", "SIGWINCH", "-e", "ONIT_STOP_SIGNALS=WINCH", &mount];
     let container = image.start(&options, &[]);
@@ -185,7 +182,7 @@ fn the_stop_signal_of_a_base_image_stops() {
 #[ignore = "needs a Docker engine"]
 fn what_docker_exec_started_is_left_alone_until_the_end() {
     let image = Image::example();
-    let services = Services::new("exec", &[("worker.toml", RESTARTS)]);
+    let services = Services::new("exec", &[("worker.toml", WORKER)]);
     let container = image.start(&[&services.mount()], &[]);
     container.wait_for_log("worker is up");
     container.exec_in_background(&["sleep", "2000"]);
@@ -208,7 +205,7 @@ fn what_docker_exec_started_is_left_alone_until_the_end() {
 #[ignore = "needs a Docker engine"]
 fn a_hangup_is_not_the_end() {
     let image = Image::example();
-    let services = Services::new("hangup", &[("worker.toml", RESTARTS)]);
+    let services = Services::new("hangup", &[("worker.toml", WORKER)]);
     let container = image.start(&[&services.mount()], &[]);
     container.wait_for_log("worker is up");
     container.signal("HUP");
@@ -237,7 +234,7 @@ fn control_c_reaches_the_main_command() {
 #[ignore = "needs a Docker engine"]
 fn control_c_stops_the_services() {
     let image = Image::example();
-    let services = Services::new("terminal", &[("worker.toml", RESTARTS)]);
+    let services = Services::new("terminal", &[("worker.toml", WORKER)]);
     let code = on_a_terminal(&image, &[&services.mount()], &[], "worker is up");
     assert_eq!(code, 0);
 }
