@@ -128,3 +128,9 @@ pub const VALUE_BYTES_MAX: usize = (128 << 10) - 1;
 /// file full of `${X}` must not eat the memory. execve(2) takes a quarter of the stack's limit in
 /// all, at most 6 MiB.
 pub const VALUES_BYTES_MAX: usize = 8 << 20;
+
+/// Ends of a service that are remembered for `onit status`: enough to see a pattern.
+pub const PAST_ENDS_MAX: usize = 5;
+
+/// Services named in the chain of what a service waits for.
+pub const CHAIN_MAX: usize = 32;

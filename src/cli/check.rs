@@ -45,8 +45,8 @@ fn plan(loaded: &Loaded) -> String {
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    if !loaded.disabled.is_empty() {
-        let names: Vec<&str> = loaded.disabled.iter().map(|name| name.as_str()).collect();
+    if !loaded.plan.disabled().is_empty() {
+        let names: Vec<&str> = loaded.plan.disabled().iter().map(|name| name.as_str()).collect();
         let _ = writeln!(text, "not enabled: {}", names.join(", "));
     }
     text

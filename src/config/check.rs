@@ -13,8 +13,8 @@ use crate::limits::{
 };
 use crate::service::{
     Argv, Backoff, Condition, Consequence, Environment, Format, Inherit, Kind, Leftovers, Limit,
-    Limits, Log, LogTarget, Name, Place, Problem, Resource, Restart, Scope, Signal, Spec, Stop,
-    StopStep, SuccessCode, Who,
+    Limits, Log, LogTarget, Name, Pattern, Place, Problem, Resource, Restart, Scope, Signal, Spec,
+    Stop, StopStep, SuccessCode, Who,
 };
 
 /// A service that is right by itself. Whether it fits the others is yet to be seen.
@@ -446,7 +446,7 @@ impl<'a> Check<'a> {
         let inherit = match self.raw.values.get("inherit_environment") {
             Some(At { value: Value::List(patterns), .. }) => {
                 let patterns = patterns.iter().filter_map(|item| self.word_of(item));
-                Inherit::Patterns(patterns.map(|word| word.value).collect())
+                Inherit::Patterns(patterns.map(|word| Pattern::new(word.value)).collect())
             }
             Some(_) => match self.boolean("inherit_environment") {
                 Some(false) => Inherit::Nothing,

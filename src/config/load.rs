@@ -50,8 +50,6 @@ pub struct Loaded {
     pub plan: Plan,
     /// What is set for onit itself.
     pub settings: Settings,
-    /// The services that are described, but not enabled.
-    pub disabled: Vec<Name>,
 }
 
 /// Reads all sources, and makes one plan of them.
@@ -99,7 +97,7 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Prob
     };
     let mut problems = loader.problems;
     if problems.is_empty() {
-        return Ok(Loaded { plan, settings, disabled });
+        return Ok(Loaded { plan: plan.with_disabled(disabled), settings });
     }
     problems.sort();
     problems.dedup();

@@ -442,6 +442,8 @@ impl Host for Linux {
             Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Report(notice) => log::log!(log_level(notice.level()), "{notice}"),
+            Action::Tell(_) | Action::Reply { .. } | Action::ReadPlan => {}
+            Action::Forget { service } => self.console.close(&service),
         }
     }
 

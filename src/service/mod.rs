@@ -4,6 +4,7 @@
 mod exit;
 mod failure;
 mod name;
+mod pattern;
 mod plan;
 mod policy;
 mod problem;
@@ -15,6 +16,7 @@ mod time;
 pub use exit::{Exit, SuccessCode};
 pub use failure::{Errno, Failure, Why};
 pub use name::{Name, NameError};
+pub use pattern::Pattern;
 pub use plan::{Index, Node, Plan, PlanError};
 pub use policy::{
     Backoff, Condition, Consequence, Dependency, Leftovers, Restart, Scope, Stop, StopStep,

@@ -11,7 +11,7 @@ use super::{Condition, Dependency, Kind, Name, Spec};
 pub struct Index(pub usize);
 
 /// A service in its plan, with what it waits for resolved. Whatever it waits for stands before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// What it is.
     pub spec: Arc<Spec>,
@@ -22,9 +22,10 @@ pub struct Node {
 }
 
 /// All services, in start order: each stands behind everything it waits for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     nodes: Vec<Node>,
+    disabled: Vec<Name>,
 }
 
 /// Why specs make no plan.
@@ -92,7 +93,19 @@ impl Plan {
             .filter_map(|name| by_name.remove(name))
             .map(|spec| Node::new(spec, &index))
             .collect();
-        Ok(Self { nodes })
+        Ok(Self { nodes, disabled: Vec::new() })
+    }
+
+    /// With the names of services that are described, but not enabled.
+    #[must_use]
+    pub fn with_disabled(self, disabled: Vec<Name>) -> Self {
+        Self { disabled, ..self }
+    }
+
+    /// Services that are described, but not enabled.
+    #[must_use]
+    pub fn disabled(&self) -> &[Name] {
+        &self.disabled
     }
 
     /// All services, in start order.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Backoff, Consequence, Dependency, Leftovers, Name, Place, Restart, Scope, Signal, Stop,
-    StopStep, SuccessCode,
+    Backoff, Consequence, Dependency, Leftovers, Name, Pattern, Place, Restart, Scope, Signal,
+    Stop, StopStep, SuccessCode,
 };
 use crate::limits::LINE_BYTES;
 
@@ -48,7 +48,7 @@ pub enum Inherit {
     /// None.
     Nothing,
     /// Those whose name fits one of these patterns, in which `*` stands for anything.
-    Patterns(Vec<String>),
+    Patterns(Vec<Pattern>),
 }
 
 /// Where a service's environment comes from, later sources winning: onit's own variables, the
@@ -300,6 +300,14 @@ impl Spec {
             log: Log::default(),
             forward_signals: Vec::new(),
         }
+    }
+
+    /// Whether a process of it would be the same under `other`: they may differ in where they are
+    /// described, and in which words.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let place = |spec: &Self| Self { place: None, description: String::new(), ..spec.clone() };
+        place(self) == place(other)
     }
 
     /// The main command: never restarted, its streams are onit's own, and its end ends the

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Notice;
-use crate::service::{Exit, Failure, Role, RunId, Scope, Signal, Spec, Time};
+use super::{Answer, Ask, Change, Notice, Ticket};
+use crate::service::{Exit, Failure, Name, Plan, Problem, Role, RunId, Scope, Signal, Spec, Time};
 
 /// Something that happened.
 ///
 /// Of one run the order is: `SpawnFailed`, and nothing more; or `Spawned`, `Exited`, `Gone`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The command of this run has been executed.
     Spawned {
@@ -43,6 +43,23 @@ pub enum Event {
         signal: Signal,
         /// By whom.
         sender: Sender,
+    },
+    /// Somebody asks for something. Answered by [`Action::Reply`], now or later.
+    Asked {
+        /// What the answer is marked with.
+        ticket: Ticket,
+        /// What is asked.
+        ask: Ask,
+    },
+    /// Whoever asked this does not wait for the answer any more.
+    HungUp {
+        /// What was to mark the answer.
+        ticket: Ticket,
+    },
+    /// The sources have been read, as [`Action::ReadPlan`] asked.
+    PlanRead {
+        /// The plan, or everything that is wrong with it.
+        result: Result<Plan, Vec<Problem>>,
     },
     /// Time has passed: the deadlines up to now are due. Told once a turn.
     DeadlinePassed,
@@ -86,6 +103,23 @@ pub enum Action {
     },
     /// Say something.
     Report(Notice),
+    /// A service has become something else: for those who follow.
+    Tell(Box<Change>),
+    /// Answer a question.
+    Reply {
+        /// Which.
+        ticket: Ticket,
+        /// What.
+        answer: Box<Answer>,
+    },
+    /// Read the sources again, and say [`Event::PlanRead`].
+    ReadPlan,
+    /// A service is no longer part of the plan, and nothing of it runs: what was kept for it can
+    /// go.
+    Forget {
+        /// Which.
+        service: Name,
+    },
 }
 
 /// When the loop has to go on although nothing happened.

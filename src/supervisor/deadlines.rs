@@ -34,6 +34,22 @@ impl Deadlines {
         }
     }
 
+    /// No service has a deadline any more.
+    pub(super) fn forget_services(&mut self) {
+        let services: Vec<Who> = self
+            .by_who
+            .keys()
+            .filter(|who| match who {
+                Who::Service(_) => true,
+                Who::Shutdown | Who::Life(_) => false,
+            })
+            .copied()
+            .collect();
+        for who in services {
+            self.set(who, None);
+        }
+    }
+
     /// The earliest.
     pub(super) fn first(&self) -> Option<Time> {
         self.by_time.first().map(|(at, _)| *at)

@@ -8,28 +8,39 @@
 //! Two machines work together. Each run has a [`Life`], which knows how to end it: stop signals,
 //! KILL, what it left behind. Each service has a [`Goal`] and a [`State`], and hears of its runs
 //! three times: executed, ended, gone.
+//!
+//! Whoever asks ([`Ask`]) is answered in `answer.rs`; what a reload changes is applied in
+//! `reload.rs`.
 #![forbid(unsafe_code)]
 
+mod answer;
+mod ask;
 mod contract;
 mod deadlines;
 mod dice;
 mod life;
 mod notice;
+mod reload;
+mod report;
 mod restart;
 mod shutdown;
 mod state;
 
+pub use ask::{
+    Answer, Ask, Dependents, Difference, HealthLevel, Milestone, Outcome, Refusal, Ticket,
+};
 pub use contract::{Action, Event, Sender, Wake};
 pub use life::{Life, Phase as LifePhase};
 pub use notice::{By, Next, Notice, Patience};
-pub use state::{End, Goal, Reason, State, Stopping};
+pub use report::{Change, Link, Past, Report};
+pub use state::{Cause, End, Goal, Reason, State, Stopping};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{
-    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX,
+    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX, PAST_ENDS_MAX,
     SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
 };
 use crate::service::{
@@ -37,9 +48,11 @@ use crate::service::{
     Signal, Spec, Time,
 };
 
+use ask::Waiter;
 use deadlines::{Deadlines, Who};
 use dice::Dice;
 use life::{Due, Overdue};
+use reload::{Asker, Draft, Reading};
 use restart::After;
 use shutdown::Shutdown;
 
@@ -75,6 +88,16 @@ pub struct Supervisor {
     first_failure: Option<u8>,
     /// The exit code of the main command, once it has ended.
     main_code: Option<u8>,
+    /// Services that are described, but not enabled.
+    disabled: Vec<Name>,
+    /// Questions whose outcome is not known yet.
+    waiters: BTreeMap<Ticket, Waiter>,
+    /// The sources are being read again, for whoever asked for it.
+    reading: Option<Reading>,
+    /// Services that are no longer part of the plan, and are not forgotten yet.
+    leaving: BTreeSet<Name>,
+    /// How many changes have been told.
+    changes: u64,
 }
 
 /// A service as the supervisor keeps it.
@@ -90,6 +113,12 @@ pub struct Service {
     pub runs: u32,
     /// Ends in a row, each before `reset_after`.
     pub ends: u32,
+    /// When it became what it is.
+    pub since: Time,
+    /// Its last ends, the latest last.
+    pub past: VecDeque<Past>,
+    /// What it is to be as soon as nothing of it runs: a reload has changed it.
+    next: Option<Arc<Spec>>,
     /// What must have been reached before it starts.
     needs: Vec<(Index, Condition)>,
     /// Whose fate must be known before it starts.
@@ -115,6 +144,13 @@ enum Phase {
     Over { code: u8, end: Time },
 }
 
+/// Whether what a service needs of another has been reached.
+enum Reach {
+    Reached,
+    Open,
+    Never,
+}
+
 /// What a waiting service has to expect.
 enum Outlook {
     Wait,
@@ -126,32 +162,8 @@ impl Supervisor {
     /// Everything in `plan` is wanted.
     #[must_use]
     pub fn new(plan: Plan, rules: Rules) -> Self {
-        let nodes = plan.into_nodes();
-        let mut waited_for_by = vec![Vec::new(); nodes.len()];
-        let mut services = Vec::with_capacity(nodes.len());
-        for (at, node) in nodes.into_iter().enumerate() {
-            let waits_for: BTreeSet<Index> =
-                node.needs.iter().map(|(other, _)| *other).chain(node.after.clone()).collect();
-            for other in &waits_for {
-                if let Some(waiting) = waited_for_by.get_mut(other.0) {
-                    Vec::push(waiting, Index(at));
-                }
-            }
-            services.push(Service {
-                spec: node.spec,
-                goal: Goal::Up,
-                state: State::Waiting,
-                runs: 0,
-                ends: 0,
-                needs: node.needs,
-                after: node.after,
-                waits_for: waits_for.into_iter().collect(),
-                waited_for_by: Vec::new(),
-            });
-        }
-        for (service, waiting) in services.iter_mut().zip(waited_for_by) {
-            service.waited_for_by = waiting;
-        }
+        let disabled = plan.disabled().to_vec();
+        let services = reload::table(Draft::of_plan(plan.into_nodes()));
         Self {
             to_consider: (0..services.len()).map(Index).collect(),
             services,
@@ -166,6 +178,11 @@ impl Supervisor {
             at_rest: 0,
             first_failure: None,
             main_code: None,
+            disabled,
+            waiters: BTreeMap::new(),
+            reading: None,
+            leaving: BTreeSet::new(),
+            changes: 0,
         }
     }
 
@@ -192,7 +209,9 @@ impl Supervisor {
                 }
             }
         }
+        self.forget_the_gone(now);
         self.go_on(now);
+        self.look_at_waiters(now);
     }
 
     /// The next thing to be done, until there is none, or until [`SPAWNS_A_TURN_MAX`] processes
@@ -208,7 +227,13 @@ impl Supervisor {
                     self.actions.pop_front();
                     continue;
                 }
-                Action::Kill { .. } | Action::Sweep { .. } | Action::Report(_) => {}
+                Action::Kill { .. }
+                | Action::Sweep { .. }
+                | Action::Report(_)
+                | Action::Tell(_)
+                | Action::Reply { .. }
+                | Action::ReadPlan
+                | Action::Forget { .. } => {}
             }
             return self.actions.pop_front();
         }
@@ -280,6 +305,9 @@ impl Supervisor {
             Event::Gone { run } => self.gone(run, now),
             Event::Alone => self.alone(now),
             Event::Signalled { signal, sender } => self.signalled(signal, sender, now),
+            Event::Asked { ticket, ask } => self.asked(ticket, ask, now),
+            Event::HungUp { ticket } => self.hung_up(ticket),
+            Event::PlanRead { result } => self.plan_read(result, now),
             Event::DeadlinePassed => self.deadlines_passed(now),
         }
     }
@@ -348,12 +376,14 @@ impl Supervisor {
         match &mut service.state {
             State::Up { run: up, since } if *up == run => {
                 let ran = now.since(*since);
-                let stopping = Stopping { run, command: None, end: Some(end), ran };
+                let cause = Cause::Own;
+                let stopping = Stopping { run, command: None, end: Some(end), ran, cause };
                 self.enter(index, State::Stopping(stopping), now);
             }
             State::Stopping(stopping) if stopping.run == run => stopping.end = Some(end),
             State::Starting { run: starting } if *starting == run => {
-                let stopping = Stopping { run, command: None, end: Some(end), ran: Duration::ZERO };
+                let (ran, cause) = (Duration::ZERO, Cause::Own);
+                let stopping = Stopping { run, command: None, end: Some(end), ran, cause };
                 self.enter(index, State::Stopping(stopping), now);
             }
             State::Up { .. }
@@ -424,7 +454,7 @@ impl Supervisor {
             State::Starting { run: starting } if *starting == run => match (end, goal) {
                 (None, Goal::Up) => self.launch_step(service, at.saturating_add(1), now),
                 // Nothing is started any more, even if it is not yet its turn to be stopped.
-                (end, Goal::Down) | (end @ Some(_), Goal::Up) => {
+                (end, Goal::Down | Goal::Gone) | (end @ Some(_), Goal::Up) => {
                     self.settle(service, end, Duration::ZERO, now);
                 }
             },
@@ -561,14 +591,28 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(index.0) else { return };
         let spec = service.spec.clone();
         let name = spec.name.clone();
-        let end = match (service.goal, end) {
-            (Goal::Up, Some(end)) => end,
-            (Goal::Down | Goal::Up, end) => {
+        let cause = match &service.state {
+            State::Stopping(stopping) => stopping.cause,
+            State::Starting { .. }
+            | State::Down
+            | State::Waiting
+            | State::Up { .. }
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => Cause::Own,
+        };
+        service.remember(end.as_ref(), ran, cause, now);
+        let end = match (service.goal, cause, end) {
+            (Goal::Up, Cause::Own, Some(end)) => end,
+            (goal, _, end) => {
                 let exit = end.as_ref().and_then(End::exit);
                 if !self.is_bare() {
                     self.report(Notice::Stopped { service: name, exit });
                 }
-                self.enter(index, State::Down, now);
+                match goal {
+                    Goal::Up => self.begin(index, now),
+                    Goal::Down | Goal::Gone => self.enter(index, State::Down, now),
+                }
                 return;
             }
         };
@@ -632,43 +676,39 @@ impl Supervisor {
             return Outlook::Wait;
         }
         let mut outlook = Outlook::Go;
-        for (other, condition) in &service.needs {
-            let Some(other) = self.services.get(other.0) else { continue };
-            let reached = match other.state {
-                State::Completed { .. } => true,
-                State::Up { .. } => match condition {
-                    Condition::Started => true,
-                    // A oneshot has no other way to be ready than to have done its work.
-                    Condition::Ready => other.spec.kind != Kind::Oneshot,
-                    Condition::Completed => false,
-                },
-                State::Failed { .. } => return Outlook::Never(other.spec.name.clone()),
-                State::Down
-                | State::Waiting
-                | State::Starting { .. }
-                | State::Stopping(_)
-                | State::Backoff { .. } => false,
-            };
-            if !reached {
-                outlook = Outlook::Wait;
+        for (other, condition) in self.needs_of(service) {
+            match other.reach(condition) {
+                Reach::Reached => {}
+                Reach::Open => outlook = Outlook::Wait,
+                Reach::Never => return Outlook::Never(other.spec.name.clone()),
             }
         }
-        for other in &service.after {
-            let Some(other) = self.services.get(other.0) else { continue };
-            let known = match other.state {
-                State::Up { .. } => other.spec.kind != Kind::Oneshot,
-                State::Completed { .. } | State::Failed { .. } => true,
-                State::Down => other.goal == Goal::Down,
-                State::Waiting
-                | State::Starting { .. }
-                | State::Stopping(_)
-                | State::Backoff { .. } => false,
-            };
-            if !known {
-                outlook = Outlook::Wait;
-            }
+        if self.after_of(service).any(|other| !other.has_known_fate()) {
+            outlook = Outlook::Wait;
         }
         outlook
+    }
+
+    fn needs_of<'a>(
+        &'a self,
+        service: &'a Service,
+    ) -> impl Iterator<Item = (&'a Service, Condition)> {
+        service
+            .needs
+            .iter()
+            .filter_map(|(at, condition)| Some((self.services.get(at.0)?, *condition)))
+    }
+
+    fn after_of<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Service> {
+        service.after.iter().filter_map(|at| self.services.get(at.0))
+    }
+
+    /// It is wanted, and nothing of it runs: on to the next attempt, as if it were the first.
+    fn begin(&mut self, index: Index, now: Time) {
+        if let Some(service) = self.services.get_mut(index.0) {
+            service.ends = 0;
+        }
+        self.enter(index, State::Waiting, now);
     }
 
     /// Starts a service whose needs are met.
@@ -702,17 +742,20 @@ impl Supervisor {
 
     // ---- stopping ----
 
-    /// Stops a service that is no longer wanted, within `time`.
+    /// Stops what runs of a service, within `time`; what comes then is up to its goal.
     fn stop(&mut self, index: Index, time: Duration, first: Option<Signal>, now: Time) {
-        let Some(service) = self.services.get_mut(index.0) else { return };
-        service.goal = Goal::Down;
+        let Some(service) = self.services.get(index.0) else { return };
+        let cause = Cause::Asked;
         let spec = service.spec.clone();
         match service.state.clone() {
             State::Down | State::Completed { .. } | State::Failed { .. } => {}
-            State::Waiting | State::Backoff { .. } => self.enter(index, State::Down, now),
+            State::Waiting | State::Backoff { .. } => self.come_to_rest(index, now),
+            // It has not even been started yet.
+            State::Starting { run } if self.recall(run).is_some() => self.come_to_rest(index, now),
             State::Starting { run } => {
                 self.ask(run, &spec, first, time, now);
-                let stopping = Stopping { run, command: None, end: None, ran: Duration::ZERO };
+                let ran = Duration::ZERO;
+                let stopping = Stopping { run, command: None, end: None, ran, cause };
                 self.enter(index, State::Stopping(stopping), now);
             }
             State::Up { run, since } => {
@@ -728,17 +771,31 @@ impl Supervisor {
                     None
                 };
                 let ran = now.since(since);
-                let stopping = Stopping { run, command, end: None, ran };
+                let stopping = Stopping { run, command, end: None, ran, cause };
                 self.enter(index, State::Stopping(stopping), now);
             }
-            State::Stopping(stopping) => {
-                for run in std::iter::once(stopping.run).chain(stopping.command) {
+            State::Stopping(mut stopping) => {
+                let runs = std::iter::once(stopping.run).chain(stopping.command);
+                stopping.cause = cause;
+                if let Some(service) = self.services.get_mut(index.0) {
+                    service.state = State::Stopping(stopping);
+                }
+                for run in runs {
                     if let Some(life) = self.lives.get_mut(&run) {
                         life.hurry(time, now);
                     }
                     self.note_deadline(run);
                 }
             }
+        }
+    }
+
+    /// Nothing of it runs, and nothing had to be stopped for that.
+    fn come_to_rest(&mut self, index: Index, now: Time) {
+        let Some(service) = self.services.get(index.0) else { return };
+        match service.goal {
+            Goal::Up => self.begin(index, now),
+            Goal::Down | Goal::Gone => self.enter(index, State::Down, now),
         }
     }
 
@@ -778,11 +835,15 @@ impl Supervisor {
         let count = self.services.len();
         let indices = || (0..count).map(Index);
         self.recall_starts(now);
+        // First those of which nothing runs: while the others are still wanted, nobody's turn has
+        // come.
         for index in indices() {
             let Some(service) = self.services.get_mut(index.0) else { continue };
-            service.goal = Goal::Down;
             match service.state {
-                State::Waiting | State::Backoff { .. } => self.enter(index, State::Down, now),
+                State::Waiting | State::Backoff { .. } => {
+                    service.goal = Goal::Down;
+                    self.enter(index, State::Down, now);
+                }
                 State::Down
                 | State::Starting { .. }
                 | State::Up { .. }
@@ -790,6 +851,9 @@ impl Supervisor {
                 | State::Completed { .. }
                 | State::Failed { .. } => {}
             }
+        }
+        for service in &mut self.services {
+            service.goal = Goal::Down;
         }
         let shutdown = Shutdown::new(code, now, end, &self.services);
         let free: VecDeque<Index> = indices().filter(|index| shutdown.is_free(*index)).collect();
@@ -805,7 +869,11 @@ impl Supervisor {
             Action::Spawn { role: Role::StopCommand { .. } | Role::AfterExit { .. }, .. }
             | Action::Kill { .. }
             | Action::Sweep { .. }
-            | Action::Report(_) => None,
+            | Action::Report(_)
+            | Action::Tell(_)
+            | Action::Reply { .. }
+            | Action::ReadPlan
+            | Action::Forget { .. } => None,
         };
         for run in self.actions.iter().filter_map(start).collect::<Vec<_>>() {
             if let Some(life) = self.recall(run) {
@@ -818,7 +886,13 @@ impl Supervisor {
     fn recall(&mut self, recalled: RunId) -> Option<Life> {
         let at = self.actions.iter().position(|action| match action {
             Action::Spawn { run, .. } => *run == recalled,
-            Action::Kill { .. } | Action::Sweep { .. } | Action::Report(_) => false,
+            Action::Kill { .. }
+            | Action::Sweep { .. }
+            | Action::Report(_)
+            | Action::Tell(_)
+            | Action::Reply { .. }
+            | Action::ReadPlan
+            | Action::Forget { .. } => false,
         })?;
         self.actions.remove(at);
         self.deadlines.set(Who::Life(recalled), None);
@@ -845,6 +919,9 @@ impl Supervisor {
     fn go_on(&mut self, now: Time) {
         let everyone_at_rest = self.at_rest == self.services.len();
         match &self.phase {
+            // What was stopped by hand will be started by hand; see
+            // docs/decisions/0012-stopped-by-hand.md.
+            Phase::Serving if everyone_at_rest && self.services.iter().any(Service::is_paused) => {}
             Phase::Serving if everyone_at_rest => {
                 let code = self.first_failure.unwrap_or(0);
                 self.shut_down(code, By::NothingLeft { code }, None, now);
@@ -946,7 +1023,7 @@ impl Supervisor {
             return;
         }
         if signal == Signal::HUP && !bare {
-            self.report(Notice::ReloadNotSupported);
+            self.read_plan(Asker::Signal);
             return;
         }
         self.forward_to_main(signal);
@@ -1045,6 +1122,10 @@ impl Supervisor {
     fn enter(&mut self, index: Index, state: State, now: Time) {
         let Some(service) = self.services.get_mut(index.0) else { return };
         let before = std::mem::replace(&mut service.state, state);
+        let told = before.word() != service.state.word();
+        if told {
+            service.since = now;
+        }
         let deadline = match service.state {
             State::Backoff { until } => Some(until),
             State::Down
@@ -1069,17 +1150,43 @@ impl Supervisor {
             (true, false) => self.at_rest = self.at_rest.saturating_sub(1),
             (true, true) | (false, false) => {}
         }
+        if rests || matches!(self.services.get(index.0), Some(s) if s.state == State::Waiting) {
+            self.renew(index);
+        }
+        if told {
+            self.tell(index, before.word(), now);
+        }
         if rests && !rested {
             self.release(index, now);
         }
     }
 
-    /// A service has come to rest: in a shutdown, if its turn had come, those it waits for are
-    /// next.
+    /// Nothing of it runs: the moment for what a reload has changed.
+    fn renew(&mut self, index: Index) {
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        if let Some(next) = service.next.take() {
+            service.spec = next;
+        }
+    }
+
+    /// Tells those who follow that a service has become something else.
+    fn tell(&mut self, index: Index, before: &'static str, now: Time) {
+        let Some(report) = self.look_at(index) else { return };
+        self.changes = self.changes.saturating_add(1);
+        let change = Change { number: self.changes, at: now, before, report };
+        self.actions.push_back(Action::Tell(Box::new(change)));
+    }
+
+    /// A service has come to rest: if its turn had come, those it waits for are next.
     fn release(&mut self, index: Index, now: Time) {
-        let Phase::Stopping(shutdown) = &self.phase else { return };
-        if shutdown.is_free(index) {
-            self.stop_in_turn(VecDeque::from([index]), None, now);
+        match &self.phase {
+            Phase::Serving => self.stop_those_released_by(index, now),
+            Phase::Stopping(shutdown) => {
+                if shutdown.is_free(index) {
+                    self.stop_in_turn(VecDeque::from([index]), None, now);
+                }
+            }
+            Phase::Sweeping { .. } | Phase::Killing { .. } | Phase::Over { .. } => {}
         }
     }
 
@@ -1114,5 +1221,51 @@ impl Service {
             | State::Completed { .. }
             | State::Failed { .. } => None,
         }
+    }
+    /// Whether `condition` has been reached.
+    fn reach(&self, condition: Condition) -> Reach {
+        match (&self.state, condition) {
+            (State::Completed { .. }, _) | (State::Up { .. }, Condition::Started) => Reach::Reached,
+            // A oneshot has no other way to be ready than to have done its work.
+            (State::Up { .. }, Condition::Ready) if self.spec.kind != Kind::Oneshot => {
+                Reach::Reached
+            }
+            (State::Failed { .. }, _) => Reach::Never,
+            (
+                State::Up { .. }
+                | State::Down
+                | State::Waiting
+                | State::Starting { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. },
+                _,
+            ) => Reach::Open,
+        }
+    }
+
+    /// Whether it is known what has become of it.
+    fn has_known_fate(&self) -> bool {
+        match self.state {
+            State::Up { .. } => self.spec.kind != Kind::Oneshot,
+            State::Completed { .. } | State::Failed { .. } => true,
+            State::Down => self.goal != Goal::Up,
+            State::Waiting
+            | State::Starting { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. } => false,
+        }
+    }
+
+    /// Whether somebody stopped it by hand, and may start it again.
+    fn is_paused(&self) -> bool {
+        self.goal == Goal::Down
+    }
+
+    fn remember(&mut self, end: Option<&End>, ran: Duration, cause: Cause, now: Time) {
+        let Some(end) = end else { return };
+        if self.past.len() >= PAST_ENDS_MAX {
+            self.past.pop_front();
+        }
+        self.past.push_back(Past { at: now, ran, end: end.clone(), cause });
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::ask::Difference;
 use super::state::{End, Reason};
-use crate::service::{Exit, Failure, Level, Name, Role, Signal};
+use crate::service::{Exit, Failure, Level, Name, Problem, Role, Signal};
 
 /// Something the supervisor says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +82,15 @@ pub enum Notice {
     },
     /// What nobody claimed is still there at the end, and is killed.
     KillingStrangers,
-    /// Somebody asked for a reload with a HUP.
-    ReloadNotSupported,
+    /// The sources have been read again, and this is applied.
+    Reloaded(Difference),
+    /// The sources have been read again and have problems; nothing has changed.
+    ReloadRefused {
+        /// How many.
+        problems: usize,
+    },
+    /// One of those.
+    ReloadProblem(Problem),
 }
 
 /// What a process did not respect.
@@ -122,6 +130,8 @@ pub enum Next {
 pub enum By {
     /// A signal asked for it.
     Signal(Signal),
+    /// Somebody asked for it on the control socket.
+    Request,
     /// This service ended, and that was to end everything.
     Service {
         /// Which.
@@ -152,10 +162,11 @@ impl Notice {
             | Self::KillingLeftovers { .. }
             | Self::HookFailed { .. }
             | Self::OutOfTime { .. }
-            | Self::KillingStrangers
-            | Self::ReloadNotSupported => Level::Warn,
+            | Self::KillingStrangers => Level::Warn,
+            Self::Reloaded(_) => Level::Info,
+            Self::ReloadRefused { .. } | Self::ReloadProblem(_) => Level::Error,
             Self::ShuttingDown { by } => match by {
-                By::Signal(_) | By::NothingLeft { .. } => Level::Info,
+                By::Signal(_) | By::Request | By::NothingLeft { .. } => Level::Info,
                 By::Service { code: 0, .. } => Level::Info,
                 By::Service { .. } => Level::Error,
             },
@@ -211,7 +222,14 @@ impl fmt::Display for Notice {
             Self::KillingStrangers => {
                 f.write_str("processes of no service did not end in time, are killed")
             }
-            Self::ReloadNotSupported => f.write_str("SIGHUP: reload is not supported yet"),
+            Self::Reloaded(difference) => write!(f, "reloaded; {difference}"),
+            Self::ReloadRefused { problems: 1 } => {
+                f.write_str("not reloaded: 1 problem; nothing was changed")
+            }
+            Self::ReloadRefused { problems } => {
+                write!(f, "not reloaded: {problems} problems; nothing was changed")
+            }
+            Self::ReloadProblem(problem) => problem.fmt(f),
         }
     }
 }
@@ -237,6 +255,7 @@ impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal(signal) => write!(f, "{signal}"),
+            Self::Request => f.write_str("asked to by onit shutdown"),
             Self::Service { service, code } => write!(f, "{service} has ended (exit code {code})"),
             Self::NothingLeft { code } => write!(f, "nothing left to run (exit code {code})"),
         }
@@ -263,7 +282,7 @@ impl fmt::Display for Reason {
 }
 
 /// A duration to two or three digits: `1.3 s`, `250 ms`.
-struct Rounded(Duration);
+pub(super) struct Rounded(pub(super) Duration);
 
 impl fmt::Display for Rounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,17 @@ pub enum Goal {
     Up,
     /// It does not run.
     Down,
+    /// It does not run, and is no longer part of the plan.
+    Gone,
+}
+
+/// Who wanted an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nobody but the process itself, or whoever signalled it: policy says what comes next.
+    Own,
+    /// We: it is stopped, or restarted.
+    Asked,
 }
 
 /// What a service is.
@@ -63,6 +74,8 @@ pub struct Stopping {
     pub end: Option<End>,
     /// How long its command ran.
     pub ran: Duration,
+    /// Who wanted it to end.
+    pub cause: Cause,
 }
 
 /// How an attempt to run a service ended.

@@ -199,7 +199,11 @@ impl Situation {
             Action::Spawn { .. }
             | Action::Kill { .. }
             | Action::Sweep { .. }
-            | Action::Report(_) => None,
+            | Action::Report(_)
+            | Action::Tell(_)
+            | Action::Reply { .. }
+            | Action::ReadPlan
+            | Action::Forget { .. } => None,
         };
         actions.filter_map(words).collect()
     }

@@ -151,7 +151,11 @@ impl Oracle {
             }
             Action::Kill { run, signal, .. } => self.killing(*run, *signal, truth, now),
             Action::Sweep { signal } => self.sweeping(*signal, now),
-            Action::Report(_) => {}
+            Action::Report(_)
+            | Action::Tell(_)
+            | Action::Reply { .. }
+            | Action::ReadPlan
+            | Action::Forget { .. } => {}
         }
     }
 
@@ -353,7 +357,11 @@ impl Oracle {
             Event::Alone => {
                 assert!(self.runs.is_empty(), "alone, and not everyone is gone");
             }
-            Event::Signalled { .. } | Event::DeadlinePassed => {}
+            Event::Signalled { .. }
+            | Event::Asked { .. }
+            | Event::HungUp { .. }
+            | Event::PlanRead { .. }
+            | Event::DeadlinePassed => {}
         }
     }
 
@@ -654,7 +662,12 @@ impl Oracle {
                 assert!(known(run).exited.is_none(), "{run} ended twice");
             }
             Event::Gone { run } => assert!(known(run).exited.is_some(), "{run} is gone alive"),
-            Event::Alone | Event::Signalled { .. } | Event::DeadlinePassed => {}
+            Event::Alone
+            | Event::Signalled { .. }
+            | Event::Asked { .. }
+            | Event::HungUp { .. }
+            | Event::PlanRead { .. }
+            | Event::DeadlinePassed => {}
         }
     }
 
@@ -891,10 +904,10 @@ fn invariant_goal_and_state_fit(view: &Supervisor) {
         let name = &service.spec.name;
         match (service.goal, &service.state) {
             (Goal::Up, State::Down) => panic!("{name} is wanted, and nothing is done for it"),
-            (Goal::Down, State::Waiting | State::Backoff { .. }) => {
+            (Goal::Down | Goal::Gone, State::Waiting | State::Backoff { .. }) => {
                 panic!("{name} is to be started, and nobody wants it")
             }
-            (Goal::Up | Goal::Down, _) => {}
+            (Goal::Up | Goal::Down | Goal::Gone, _) => {}
         }
     }
 }

@@ -984,7 +984,7 @@ fn a_terminal_that_is_gone_asks_for_a_stop() {
     );
     check_said(
         scene([service("web")]).signal(secs(1), Signal::HUP).signal(secs(2), Signal::TERM),
-        "SIGHUP: reload is not supported yet",
+        "reloaded; nothing has changed",
     );
 }
 

@@ -475,6 +475,9 @@ impl Host for World {
     fn perform(&mut self, action: Action) {
         let matters = match &action {
             Action::Sweep { .. } => !self.truth.is_empty(),
+            Action::Tell(_) | Action::ReadPlan | Action::Reply { .. } | Action::Forget { .. } => {
+                false
+            }
             Action::Spawn { .. } | Action::Kill { .. } | Action::Report(_) => true,
         };
         self.history.push((self.now, Entry::Action(action.clone(), matters)));
@@ -485,6 +488,11 @@ impl Host for World {
             Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Report(notice) => self.said.push(notice.to_string()),
+            Action::Tell(_) | Action::Reply { .. } | Action::Forget { .. } => {}
+            Action::ReadPlan => {
+                let result = Ok(self.scene.plan());
+                self.tell(Event::PlanRead { result });
+            }
         }
         if !self.truth.is_empty() {
             self.truth.empty_since = None;
@@ -533,7 +541,12 @@ fn in_order_of_each_run(events: &mut [Event]) {
         Event::SpawnFailed { run, .. } => Some((*run, 1)),
         Event::Exited { run, .. } => Some((*run, 2)),
         Event::Gone { run } => Some((*run, 3)),
-        Event::Alone | Event::Signalled { .. } | Event::DeadlinePassed => None,
+        Event::Alone
+        | Event::Signalled { .. }
+        | Event::Asked { .. }
+        | Event::HungUp { .. }
+        | Event::PlanRead { .. }
+        | Event::DeadlinePassed => None,
     };
     let runs: BTreeSet<RunId> = events.iter().filter_map(rank).map(|(run, _)| run).collect();
     for run in runs {
@@ -603,7 +616,12 @@ pub fn render_all(history: &[(Time, Entry)], scene: &Scene) -> Vec<String> {
                     | Event::SpawnFailed { run, .. }
                     | Event::Exited { run, .. }
                     | Event::Gone { run } => names.get(run).cloned().unwrap_or_default(),
-                    Event::Alone | Event::Signalled { .. } | Event::DeadlinePassed => String::new(),
+                    Event::Alone
+                    | Event::Signalled { .. }
+                    | Event::Asked { .. }
+                    | Event::HungUp { .. }
+                    | Event::PlanRead { .. }
+                    | Event::DeadlinePassed => String::new(),
                 };
                 format!("{event:?} {run}")
             }
@@ -639,5 +657,18 @@ fn words(action: &Action, names: &mut BTreeMap<RunId, String>) -> String {
         }
         Action::Sweep { signal } => format!("{signal} everybody").replace("SIG", ""),
         Action::Report(notice) => notice.to_string(),
+        Action::Tell(change) => {
+            let report = &change.report;
+            format!(
+                "{} {}: {} → {}",
+                change.number,
+                report.spec.name,
+                change.before,
+                report.state.word()
+            )
+        }
+        Action::Reply { ticket, answer } => format!("answer {}: {answer:?}", ticket.0),
+        Action::ReadPlan => "read the plan".to_owned(),
+        Action::Forget { service } => format!("forget {service}"),
     }
 }

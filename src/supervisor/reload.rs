@@ -1,0 +1,377 @@
+//! Another plan: what is gone stops, what is new starts, what changed restarts, and the rest keeps
+//! its process.
+//!
+//! Services are known by their place in start order; with another plan everybody gets a new place,
+//! and whatever names a place is put right in [`Supervisor::rebuild`]. A service that has left the
+//! plan and still runs stands behind the others, in the order those had.
+
+use super::ask::{Awaited, Until};
+use super::*;
+use crate::service::{Node, Problem};
+
+/// The sources are being read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// For whom.
+    askers: Vec<Asker>,
+    /// Who asked while they were being read, and means what is there now.
+    later: Vec<Asker>,
+}
+
+/// Who asked for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Signal,
+    Client { ticket: Ticket, dry_run: bool, wait: bool },
+}
+
+/// A service on its way into the table: what it waits for is known by name.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    service: Service,
+    needs: Vec<(Name, Condition)>,
+    after: Vec<Name>,
+}
+
+impl Draft {
+    /// The services of a plan, each of them wanted.
+    pub(super) fn of_plan(nodes: Vec<Node>) -> Vec<Self> {
+        let names: Vec<Name> = nodes.iter().map(|node| node.spec.name.clone()).collect();
+        let name = |index: &Index| names.get(index.0).cloned();
+        nodes
+            .iter()
+            .map(|node| Self {
+                service: Service::new(node.spec.clone()),
+                needs: node.needs.iter().filter_map(|(i, c)| Some((name(i)?, *c))).collect(),
+                after: node.after.iter().filter_map(name).collect(),
+            })
+            .collect()
+    }
+
+    /// The services of a table.
+    fn of_table(services: Vec<Service>) -> Vec<Self> {
+        let names: Vec<Name> = services.iter().map(|s| s.spec.name.clone()).collect();
+        let name = |index: &Index| names.get(index.0).cloned();
+        services
+            .into_iter()
+            .map(|service| Self {
+                needs: service.needs.iter().filter_map(|(i, c)| Some((name(i)?, *c))).collect(),
+                after: service.after.iter().filter_map(name).collect(),
+                service,
+            })
+            .collect()
+    }
+}
+
+/// Puts services into a table, in the order they have. Nobody waits for one that is not there.
+pub(super) fn table(drafts: Vec<Draft>) -> Vec<Service> {
+    let places: BTreeMap<Name, Index> = drafts
+        .iter()
+        .enumerate()
+        .map(|(at, draft)| (draft.service.spec.name.clone(), Index(at)))
+        .collect();
+    let place = |name: &Name| places.get(name).copied();
+    let mut waited_for_by = vec![Vec::new(); drafts.len()];
+    let mut services = Vec::with_capacity(drafts.len());
+    for (at, draft) in drafts.into_iter().enumerate() {
+        let Draft { mut service, needs, after } = draft;
+        service.needs = needs.iter().filter_map(|(name, c)| Some((place(name)?, *c))).collect();
+        service.after = after.iter().filter_map(place).collect();
+        let waits_for: BTreeSet<Index> =
+            service.needs.iter().map(|(other, _)| *other).chain(service.after.clone()).collect();
+        for other in &waits_for {
+            if let Some(waiting) = waited_for_by.get_mut(other.0) {
+                Vec::push(waiting, Index(at));
+            }
+        }
+        service.waits_for = waits_for.into_iter().collect();
+        services.push(service);
+    }
+    for (service, waiting) in services.iter_mut().zip(waited_for_by) {
+        service.waited_for_by = waiting;
+    }
+    services
+}
+
+impl Service {
+    /// A service that is wanted, and that nothing has been done for yet.
+    fn new(spec: Arc<Spec>) -> Self {
+        Self {
+            spec,
+            goal: Goal::Up,
+            state: State::Waiting,
+            runs: 0,
+            ends: 0,
+            since: Time::ZERO,
+            past: VecDeque::new(),
+            next: None,
+            needs: Vec::new(),
+            after: Vec::new(),
+            waits_for: Vec::new(),
+            waited_for_by: Vec::new(),
+        }
+    }
+
+    /// What it is, or is to be as soon as nothing of it runs.
+    fn latest(&self) -> &Arc<Spec> {
+        self.next.as_ref().unwrap_or(&self.spec)
+    }
+}
+
+impl Supervisor {
+    /// Has the sources read again.
+    pub(super) fn read_plan(&mut self, asker: Asker) {
+        match &mut self.reading {
+            None => {
+                self.reading = Some(Reading { askers: vec![asker], later: Vec::new() });
+                self.actions.push_back(Action::ReadPlan);
+            }
+            Some(reading) => {
+                // One reading is enough for any number of signals.
+                if asker != Asker::Signal || !reading.later.contains(&asker) {
+                    reading.later.push(asker);
+                }
+            }
+        }
+    }
+
+    /// The sources have been read.
+    pub(super) fn plan_read(&mut self, result: Result<Plan, Vec<Problem>>, now: Time) {
+        let Some(Reading { askers, later }) = self.reading.take() else { return };
+        if self.is_stopping() {
+            for asker in askers.into_iter().chain(later) {
+                self.refuse(asker, Refusal::Stopping);
+            }
+            return;
+        }
+        match result {
+            Ok(plan) => self.answer_with(plan, askers, now),
+            Err(problems) => {
+                for asker in askers {
+                    self.refuse(asker, Refusal::Problems(problems.clone()));
+                }
+            }
+        }
+        if !later.is_empty() {
+            self.reading = Some(Reading { askers: later, later: Vec::new() });
+            self.actions.push_back(Action::ReadPlan);
+        }
+    }
+
+    fn refuse(&mut self, asker: Asker, refusal: Refusal) {
+        match (asker, refusal) {
+            (Asker::Client { ticket, .. }, refusal) => {
+                self.reply(ticket, Answer::Refused(refusal));
+            }
+            (Asker::Signal, Refusal::Problems(problems)) => {
+                let count = problems.len();
+                for problem in problems {
+                    self.report(Notice::ReloadProblem(problem));
+                }
+                self.report(Notice::ReloadRefused { problems: count });
+            }
+            // Who stops everything has been told.
+            (
+                Asker::Signal,
+                Refusal::Stopping
+                | Refusal::Unknown { .. }
+                | Refusal::MainCommand
+                | Refusal::Needed { .. }
+                | Refusal::NotRunning { .. },
+            ) => {}
+        }
+    }
+
+    fn answer_with(&mut self, plan: Plan, askers: Vec<Asker>, now: Time) {
+        let difference = self.difference(&plan);
+        let before = RunId(self.last_run);
+        let is_meant = |asker: &Asker| match asker {
+            Asker::Signal => true,
+            Asker::Client { dry_run, .. } => !dry_run,
+        };
+        if askers.iter().any(is_meant) {
+            self.report(Notice::Reloaded(difference.clone()));
+            self.apply(plan, now);
+        }
+        for asker in askers {
+            let Asker::Client { ticket, dry_run, wait } = asker else { continue };
+            self.reply(ticket, Answer::Difference(difference.clone()));
+            let awaited = if dry_run { Vec::new() } else { self.await_all(&difference, before) };
+            if let Some(answer) = self.answer_later(ticket, awaited, wait && !dry_run) {
+                self.reply(ticket, answer);
+            }
+        }
+    }
+
+    fn await_all(&self, difference: &Difference, before: RunId) -> Vec<Awaited> {
+        let is_wanted = |index: &Index| {
+            self.services.get(index.0).is_some_and(|service| service.goal == Goal::Up)
+        };
+        let starting = difference.added.iter().chain(&difference.changed);
+        let starting = starting.filter_map(|name| self.index_of(name)).filter(is_wanted);
+        let starting = starting.filter_map(|index| self.await_start(index, before, true));
+        let until = Until::Milestone(Milestone::Stopped);
+        let removed = difference.removed.iter();
+        let removed = removed.map(|name| Awaited { service: name.clone(), until, changed: true });
+        starting.chain(removed).collect()
+    }
+
+    /// What another plan would change.
+    fn difference(&self, plan: &Plan) -> Difference {
+        let mut difference = Difference::default();
+        let mut before: BTreeMap<&Name, &Service> = self
+            .services
+            .iter()
+            .filter(|service| service.goal != Goal::Gone)
+            .map(|service| (&service.spec.name, service))
+            .collect();
+        for node in plan.nodes() {
+            let name = &node.spec.name;
+            match before.remove(name) {
+                None => difference.added.push(name.clone()),
+                Some(service) if service.latest().is_same(&node.spec) => {
+                    difference.unchanged = difference.unchanged.saturating_add(1);
+                }
+                Some(_) => difference.changed.push(name.clone()),
+            }
+        }
+        difference.removed = before.into_keys().cloned().collect();
+        difference
+    }
+
+    fn apply(&mut self, plan: Plan, now: Time) {
+        self.disabled = plan.disabled().to_vec();
+        let before = self.names();
+        let old = Draft::of_table(std::mem::take(&mut self.services));
+        let places: BTreeMap<Name, Index> = old
+            .iter()
+            .enumerate()
+            .map(|(at, draft)| (draft.service.spec.name.clone(), Index(at)))
+            .collect();
+        let mut old: BTreeMap<Index, Draft> =
+            old.into_iter().enumerate().map(|(at, draft)| (Index(at), draft)).collect();
+        let mut drafts = Vec::new();
+        for mut draft in Draft::of_plan(plan.into_nodes()) {
+            let known = places.get(&draft.service.spec.name).and_then(|at| old.remove(at));
+            if let Some(known) = known {
+                let spec = std::mem::replace(&mut draft.service, known.service).spec;
+                let service = &mut draft.service;
+                if service.goal == Goal::Gone {
+                    service.goal = Goal::Up;
+                }
+                if service.spec.is_same(&spec) {
+                    service.spec = spec;
+                    service.next = None;
+                } else {
+                    service.next = Some(spec);
+                }
+            } else {
+                draft.service.since = now;
+            }
+            drafts.push(draft);
+        }
+        for (_, mut draft) in old {
+            draft.service.goal = Goal::Gone;
+            self.leaving.insert(draft.service.spec.name.clone());
+            drafts.push(draft);
+        }
+        self.rebuild(&before, drafts);
+        for at in 0..self.services.len() {
+            if self.services.get(at).is_some_and(|service| service.next.is_some()) {
+                self.take_over(Index(at), now);
+            }
+        }
+        // From behind, so that whoever waits for another goes first.
+        for at in (0..self.services.len()).rev() {
+            self.stop_if_released(Index(at), now);
+        }
+    }
+
+    /// A service has changed: it is restarted, unless it was stopped by hand.
+    fn take_over(&mut self, index: Index, now: Time) {
+        let Some(service) = self.services.get(index.0) else { return };
+        let timeout = service.spec.stop.timeout;
+        match (&service.state, service.goal) {
+            (State::Down, _) | (State::Completed { .. } | State::Failed { .. }, Goal::Down) => {
+                self.renew(index);
+            }
+            (State::Completed { .. }, _) => self.begin(index, now),
+            (State::Failed { .. }, _) => {
+                self.begin(index, now);
+                self.revive_dependents(index, now);
+            }
+            (
+                State::Waiting
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. },
+                _,
+            ) => self.stop(index, timeout, None, now),
+        }
+    }
+
+    /// Who has left the plan, and has come to rest, is forgotten.
+    pub(super) fn forget_the_gone(&mut self, _now: Time) {
+        if self.leaving.is_empty() || self.is_stopping() {
+            return;
+        }
+        let is_over = |service: &Service| service.goal == Goal::Gone && service.state.is_at_rest();
+        if !self.services.iter().any(is_over) {
+            return;
+        }
+        let before = self.names();
+        let mut drafts = Draft::of_table(std::mem::take(&mut self.services));
+        drafts.retain(|draft| {
+            let over = is_over(&draft.service);
+            if over {
+                let service = draft.service.spec.name.clone();
+                self.leaving.remove(&service);
+                self.actions.push_back(Action::Forget { service });
+            }
+            !over
+        });
+        self.leaving.retain(|name| drafts.iter().any(|draft| draft.service.spec.name == *name));
+        self.rebuild(&before, drafts);
+    }
+
+    /// The names of the services, in their order.
+    fn names(&self) -> Vec<Name> {
+        self.services.iter().map(|service| service.spec.name.clone()).collect()
+    }
+
+    /// Takes these services for those there are, and puts everything right that names a place.
+    /// `before` are the names of those there were.
+    fn rebuild(&mut self, before: &[Name], drafts: Vec<Draft>) {
+        self.services = table(drafts);
+        let places: BTreeMap<Name, Index> = self
+            .services
+            .iter()
+            .enumerate()
+            .map(|(at, service)| (service.spec.name.clone(), Index(at)))
+            .collect();
+        for life in self.lives.values_mut() {
+            // Who has a life is still there: it is forgotten only when nothing of it runs.
+            let place = before.get(life.service.0).and_then(|name| places.get(name));
+            life.service = place.copied().unwrap_or(life.service);
+        }
+        self.deadlines.forget_services();
+        self.to_consider.clear();
+        self.at_rest = 0;
+        for (at, service) in self.services.iter().enumerate() {
+            let index = Index(at);
+            match service.state {
+                State::Waiting => {
+                    self.to_consider.insert(index);
+                }
+                State::Backoff { until } => {
+                    self.deadlines.set(Who::Service(index), Some(until));
+                }
+                State::Down | State::Completed { .. } | State::Failed { .. } => {
+                    self.at_rest = self.at_rest.saturating_add(1);
+                }
+                State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {}
+            }
+        }
+    }
+}
