@@ -77,9 +77,9 @@ pub const WRITE_BYTES: usize = 64 << 10;
 /// call; the kernel hands them out in turn.
 pub const RELAY_EVENTS: usize = 64;
 
-/// Stack of a relay thread: it calls nothing deep, and its buffers are on the heap; most of this
-/// is for the C library and for a panic that has to be told.
-pub const RELAY_STACK_BYTES: usize = 128 << 10;
+/// Stack of a thread beside the loop: it calls nothing deep, and its buffers are on the heap; most
+/// of this is for the C library and for a panic that has to be told.
+pub const THREAD_STACK_BYTES: usize = 128 << 10;
 
 /// Ends of runs that are remembered a pipe while the relay is stuck: more than the last words of
 /// a crash loop that fit a pipe. Beyond that the last two count as one.
@@ -134,3 +134,40 @@ pub const PAST_ENDS_MAX: usize = 5;
 
 /// Services named in the chain of what a service waits for.
 pub const CHAIN_MAX: usize = 32;
+
+/// Longest request on the control socket, in bytes: room for a thousand names.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of an answer that are put into words ahead of what the client takes.
+pub const ANSWER_BYTES_AHEAD: usize = 128 << 10;
+
+/// Clients of the control socket at the same time; the next one is told to come again. Health
+/// checks and people take a handful; the rest is room for scripts that run wild.
+pub const CLIENTS_MAX: usize = 256;
+
+/// Clients taken in one turn of the loop.
+pub const ACCEPTS_A_TURN_MAX: usize = 16;
+
+/// Bytes read from one client in one turn of the loop.
+pub const CLIENT_READ_BYTES: usize = 16 << 10;
+
+/// Services put into words for one client in one turn of the loop: about a millisecond.
+pub const REPORTS_A_TURN_MAX: usize = 128;
+
+/// Services that wait to be put into words, over all clients: each is some hundred bytes.
+pub const REPORTS_WAITING_MAX: usize = 100_000;
+
+/// Changes of state that are kept for `onit events`.
+pub const EVENTS_KEPT: usize = 256;
+
+/// Recent output kept of one stream of a service, in bytes: 64 KiB for both.
+pub const RING_BYTES_MAX: usize = 32 << 10;
+
+/// What every stream may keep whatever the others do.
+pub const RING_BYTES_MIN: usize = 2 << 10;
+
+/// Recent output kept of all services together, in bytes, beyond [`RING_BYTES_MIN`] of each.
+pub const RINGS_BYTES_MAX: usize = 16 << 20;
+
+/// Times kept in one ring: of more reads than that the latest share one.
+pub const RING_MARKS_MAX: usize = 256;

@@ -48,6 +48,9 @@ pub struct Run {
     /// Whether text lines begin with the time: true or false [env: ONIT_LOG_TIMESTAMPS]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub log_timestamps: Option<OsString>,
+    /// Where the control socket is [env: ONIT_SOCKET]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// The main command, taken from behind `--`.
     #[arg(skip)]
     pub command: Option<Argv>,

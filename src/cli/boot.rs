@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{Check, Run};
@@ -13,12 +14,13 @@ use crate::limits::SERVICE_FILE_BYTES_MAX;
 use crate::linux::clock::Clock;
 use crate::linux::console::{Console, ConsoleSettings};
 use crate::linux::last_words::FAULT;
+use crate::linux::place::{self, Place, Unplaced};
 use crate::linux::process::Process;
 use crate::linux::signals::{self, Signals};
 use crate::linux::spawn::Handover;
 use crate::linux::{Linux, Parts, files, last_words};
 use crate::run::{self, Host};
-use crate::service::{Errno, Kind, Level, Plan, Settings, Signal};
+use crate::service::{Argv, Errno, Kind, Level, Plan, Problem, Settings, Signal};
 use crate::supervisor::{Rules, Supervisor};
 
 /// Where services are looked for when nothing else is said.
@@ -32,19 +34,81 @@ pub fn run(run: Run) -> ExitCode {
     last_words::prepare();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let clock = Clock::start();
-    let loaded = match load(&run, &environment) {
-        Ok(loaded) => loaded,
+    let order = match Order::new(run, environment) {
+        Ok(order) => order,
         Err(text) => {
             complain(&text);
             return ExitCode::from(USAGE);
         }
     };
-    match supervise(loaded, environment, clock) {
+    let loaded = match order.load() {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&listing::problems(&problems));
+            return ExitCode::from(USAGE);
+        }
+    };
+    match supervise(order, loaded, clock) {
         Ok(code) => ExitCode::from(code),
-        Err(refused) => {
+        Err(Unable::Taken(text)) => {
+            complain(&text);
+            ExitCode::from(USAGE)
+        }
+        Err(Unable::Refused(refused)) => {
             complain(&format!("onit: cannot start: {refused}\n"));
             ExitCode::from(u8::try_from(FAULT).unwrap_or(1))
         }
+    }
+}
+
+/// Why onit does not start, although its configuration is right.
+enum Unable {
+    /// Another onit answers on its control socket.
+    Taken(String),
+    /// The system refused what cannot be done without.
+    Refused(Errno),
+}
+
+impl<E: Into<Errno>> From<E> for Unable {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// What is to be run, as it was asked for: it can be read again.
+struct Order {
+    sources: Vec<PathBuf>,
+    main: Option<Argv>,
+    environment: Vec<(OsString, OsString)>,
+    options: Options,
+}
+
+impl Order {
+    fn new(run: Run, environment: Vec<(OsString, OsString)>) -> Result<Self, String> {
+        let sources = sources(&run.sources, &environment);
+        if sources.is_empty() && run.command.is_none() {
+            return Err(HOW_TO_START.to_owned());
+        }
+        let options = Options {
+            stop_timeout: run.stop_timeout,
+            stop_signals: run.stop_signals,
+            log_format: run.log_format,
+            log_level: run.log_level,
+            log_timestamps: run.log_timestamps,
+            socket: run.socket.map(PathBuf::into_os_string),
+        };
+        Ok(Self { sources, main: run.command, environment, options })
+    }
+
+    /// Reads everything there is to read, or says what is wrong with it.
+    fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        let request = Request {
+            sources: &self.sources,
+            main: self.main.clone(),
+            environment: &self.environment,
+            options: self.options.clone(),
+        };
+        config::load(&request, &Disk)
     }
 }
 
@@ -58,23 +122,6 @@ pub fn check(check: &Check) -> ExitCode {
     let result = config::load(&request, &Disk);
     say(&listing::render(&result));
     ExitCode::from(if result.is_ok() { 0 } else { USAGE })
-}
-
-/// Reads everything there is to read, or says what is wrong with it.
-fn load(run: &Run, environment: &[(OsString, OsString)]) -> Result<Loaded, String> {
-    let sources = sources(&run.sources, environment);
-    if sources.is_empty() && run.command.is_none() {
-        return Err(HOW_TO_START.to_owned());
-    }
-    let options = Options {
-        stop_timeout: run.stop_timeout.clone(),
-        stop_signals: run.stop_signals.clone(),
-        log_format: run.log_format.clone(),
-        log_level: run.log_level.clone(),
-        log_timestamps: run.log_timestamps.clone(),
-    };
-    let request = Request { sources: &sources, main: run.command.clone(), environment, options };
-    config::load(&request, &Disk).map_err(|problems| listing::problems(&problems))
 }
 
 /// The sources of the command line, else those of the environment, else the usual one if it is
@@ -97,11 +144,8 @@ fn sources(given: &[PathBuf], environment: &[(OsString, OsString)]) -> Vec<PathB
     }
 }
 
-fn supervise(
-    loaded: Loaded,
-    environment: Vec<(OsString, OsString)>,
-    clock: Clock,
-) -> Result<u8, Errno> {
+fn supervise(order: Order, loaded: Loaded, clock: Clock) -> Result<u8, Unable> {
+    let environment = order.environment.clone();
     let Loaded { plan, settings, .. } = loaded;
     let has_main = plan.nodes().iter().any(|node| node.spec.kind == Kind::Main);
     let is_bare = has_main && plan.nodes().len() == 1;
@@ -117,6 +161,11 @@ fn supervise(
         colours: variable(&environment, "NO_COLOR").is_none_or(OsStr::is_empty),
     });
     console.notices().install();
+    // A lone main command is everybody's idea of a container: there is nothing to ask about it.
+    let place = match is_bare && settings.socket.is_none() {
+        true => None,
+        false => make_place(settings.socket.as_deref())?,
+    };
     let rules = Rules {
         stop_timeout: stop_timeout(&settings, is_bare, &environment),
         stop_signals: settings.stop_signals,
@@ -127,6 +176,8 @@ fn supervise(
         original: process.original(signals.caught()),
         signals,
         console,
+        place,
+        load: Arc::new(move || order.load().map(|loaded| loaded.plan)),
         environment,
         terminal,
         handover: if is_bare { Handover::Everything } else { Handover::Declared },
@@ -136,6 +187,26 @@ fn supervise(
     let end = supervisor.end_of_budget().unwrap_or_default();
     linux.finish(end.since(linux.now()).max(LEAST_PATIENCE));
     Ok(code)
+}
+
+/// Makes the control socket. Without a place for it there is none, and services are supervised all
+/// the same.
+fn make_place(path: Option<&Path>) -> Result<Option<Place>, Unable> {
+    match place::make(path) {
+        Ok(place) => Ok(Some(place)),
+        Err(Unplaced::Taken { path, pid }) => {
+            let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+            let path = path.display();
+            Err(Unable::Taken(format!(
+                "onit: another onit{who} answers at {path}; nothing was started; \
+                 --socket gives this one another place\n"
+            )))
+        }
+        Err(Unplaced::Nowhere(failure)) => {
+            log::warn!("{failure}; onit status and its like will not work (see --socket)");
+            Ok(None)
+        }
+    }
 }
 
 /// What the loop has to hear of: requests to stop and to reload; with a main command everything

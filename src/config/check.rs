@@ -752,7 +752,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn path(&mut self, key: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         let value = self.raw.values.get(key)?;
         self.path_of(value, true)
     }

@@ -222,7 +222,12 @@ pub const SETTINGS: &[Key] = &[
         "`info`; `warn` without services",
         "How much onit says about itself.",
     ),
-    later("control.socket", "the path of the control socket"),
+    key(
+        "control.socket",
+        "absolute path",
+        "`/run/onit.sock`",
+        "Where the control socket is; without a place in /run a directory under /dev/shm.",
+    ),
 ];
 
 /// Keys of a service file that make no sense as a default for all.

@@ -41,6 +41,8 @@ pub struct Options {
     pub log_level: Option<OsString>,
     /// `--log-timestamps`
     pub log_timestamps: Option<OsString>,
+    /// `--socket`
+    pub socket: Option<OsString>,
 }
 
 /// A plan, and what else was found.
@@ -403,6 +405,7 @@ impl Loader<'_> {
             format: check.choice("log.format", "a format", &FORMATS).unwrap_or(default.format),
             timestamps: check.boolean("log.timestamps").unwrap_or(default.timestamps),
             level: check.choice("log.level", "a level", &LEVELS),
+            socket: check.path("control.socket"),
         };
         let mut overrides = Raw::default();
         let given = |option: &Option<OsString>, name: &str, variable: &str| {
@@ -419,6 +422,7 @@ impl Loader<'_> {
                 "log.timestamps",
                 given(&options.log_timestamps, "log-timestamps", "ONIT_LOG_TIMESTAMPS"),
             ),
+            ("control.socket", given(&options.socket, "socket", "ONIT_SOCKET")),
         ];
         for (key, value) in all {
             let Some((place, text)) = value else { continue };
@@ -442,6 +446,7 @@ impl Loader<'_> {
             format: check.choice("log.format", "a format", &FORMATS).unwrap_or(from_file.format),
             timestamps: check.yes_or_no("log.timestamps").unwrap_or(from_file.timestamps),
             level: check.choice("log.level", "a level", &LEVELS).or(from_file.level),
+            socket: check.path("control.socket").or(from_file.socket),
         };
         self.problems.extend(check.problems);
         settings

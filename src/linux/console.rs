@@ -15,8 +15,9 @@ use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use super::clock::monotonic_clock;
 use super::notices::Notices;
 use super::relay::{Pipe, Relay, Sink, errno, lock};
+use super::rings::Rings;
 use crate::output::{Lines, Shape, Stream, Style};
-use crate::service::{Errno, Failure, Format, Level, LogTarget, Name, Spec};
+use crate::service::{Errno, Failure, Format, Level, Log, LogTarget, Name, Spec};
 
 /// What is set for everything that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub struct Console {
     settings: ConsoleSettings,
     relays: Arc<Relays>,
     notices: Arc<Notices>,
+    rings: Arc<Rings>,
     services: BTreeMap<Name, Outputs>,
     /// `/dev/null`, once somebody asked for it.
     nowhere: Option<OwnedFd>,
@@ -64,6 +66,8 @@ pub struct Console {
 
 #[derive(Debug)]
 struct Outputs {
+    /// What was asked for.
+    log: Log,
     stdout: Output,
     /// None: the same as `stdout`.
     stderr: Option<Output>,
@@ -128,9 +132,12 @@ impl Console {
     fn over(own: Own, settings: ConsoleSettings) -> Self {
         let (stdout, stderr) = (own.identity(Stream::Stdout), own.identity(Stream::Stderr));
         let relays = Arc::new(Relays { running: Mutex::default(), own, stdout, stderr });
+        let rings = Arc::new(Rings::default());
+        let ring = rings.of(&(Name::onit(), Stream::Stderr));
         Self {
             settings,
-            notices: Arc::new(Notices::new(settings, Arc::clone(&relays))),
+            notices: Arc::new(Notices::new(settings, Arc::clone(&relays), ring)),
+            rings,
             relays,
             services: BTreeMap::new(),
             nowhere: None,
@@ -144,13 +151,22 @@ impl Console {
         Arc::clone(&self.notices)
     }
 
-    /// Opens the pipes of a service, if it has none yet. They are kept through its restarts.
+    /// What services have written lately.
+    #[must_use]
+    pub fn rings(&self) -> Arc<Rings> {
+        Arc::clone(&self.rings)
+    }
+
+    /// Opens the pipes of a service, if it has none yet, or if its output is to go elsewhere now.
+    /// They are kept through its restarts.
     ///
     /// # Errors
     /// What the system did not give us; nothing is left open then, and it can be tried again.
     pub fn open(&mut self, spec: &Spec) -> Result<(), Failure> {
-        if self.services.contains_key(&spec.name) {
-            return Ok(());
+        match self.services.get(&spec.name) {
+            Some(outputs) if outputs.log == spec.log => return Ok(()),
+            Some(_) => self.release_all(&spec.name),
+            None => {}
         }
         let stdout = self.output(spec, &spec.log.stdout, Stream::Stdout)?;
         let stderr = match &spec.log.stderr {
@@ -163,7 +179,8 @@ impl Console {
                 }
             },
         };
-        self.services.insert(spec.name.clone(), Outputs { stdout, stderr });
+        let log = spec.log.clone();
+        self.services.insert(spec.name.clone(), Outputs { log, stdout, stderr });
         Ok(())
     }
 
@@ -172,7 +189,7 @@ impl Console {
     #[must_use]
     pub fn streams(&self, name: &Name) -> Streams {
         match self.services.get(name) {
-            Some(Outputs { stdout, stderr }) => {
+            Some(Outputs { stdout, stderr, .. }) => {
                 let stderr = stderr.as_ref().unwrap_or(stdout);
                 Streams { stdout: self.descriptor(stdout), stderr: self.descriptor(stderr) }
             }
@@ -200,7 +217,12 @@ impl Console {
 
     /// The service is gone for good: its pipes are closed as soon as what is in them is through.
     pub fn close(&mut self, name: &Name) {
-        if let Some(Outputs { stdout, stderr }) = self.services.remove(name) {
+        self.release_all(name);
+        self.rings.forget(name);
+    }
+
+    fn release_all(&mut self, name: &Name) {
+        if let Some(Outputs { stdout, stderr, .. }) = self.services.remove(name) {
             self.release(stdout);
             if let Some(stderr) = stderr {
                 self.release(stderr);
@@ -278,7 +300,8 @@ impl Console {
         };
         let lines = Lines::new(Shape::of_service(style, &spec.name, stream));
         let pipe = Arc::new(Pipe::open()?);
-        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, None))?;
+        let ring = self.rings.of(&(spec.name.clone(), stream));
+        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, Some(ring), None))?;
         Ok(Output::Piped { pipe, key })
     }
 

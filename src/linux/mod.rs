@@ -5,8 +5,10 @@
 //! or as a comment that says why it cannot matter.
 
 mod child;
+pub mod client;
 pub mod clock;
 pub mod console;
+pub mod control;
 pub mod environment;
 mod errno;
 pub mod files;
@@ -14,13 +16,18 @@ pub mod kin;
 pub mod last_words;
 pub mod memory;
 pub mod notices;
+pub mod place;
 pub mod process;
 pub mod reactor;
 pub mod relay;
+pub mod rings;
 pub mod runs;
 pub mod signals;
+pub mod sources;
 pub mod spawn;
+pub mod tail;
 pub mod terminal;
+pub mod thread;
 pub mod users;
 
 use std::collections::BTreeSet;
@@ -32,6 +39,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
+use crate::control::Scene;
 use crate::limits::{KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, REAPS_A_TURN_MAX};
 use crate::run::Host;
 use crate::service::{
@@ -41,11 +49,15 @@ use crate::supervisor::{Action, Event, Wake};
 
 use clock::Clock;
 use console::Console;
+use control::Control;
 use kin::Kin;
-use reactor::{Reactor, Token};
+use place::Place;
+use reactor::{Reactor, Ready, Token};
 use runs::{Remains, Run, Runs, Start};
 use signals::Signals;
+use sources::{Load, Sources};
 use spawn::{ExecResult, Handover, Order, Original};
+use tail::Tail;
 use terminal::Terminal;
 
 /// The kernel as the loop sees it.
@@ -54,6 +66,8 @@ pub struct Linux {
     reactor: Reactor,
     signals: Signals,
     console: Console,
+    control: Control,
+    sources: Sources,
     runs: Runs,
     environment: Vec<(OsString, OsString)>,
     original: Original,
@@ -71,7 +85,7 @@ pub struct Linux {
     look_again: bool,
     /// What [`Host::perform`] found out.
     found: Vec<Event>,
-    tokens: Vec<Token>,
+    ready: Vec<Ready>,
 }
 
 /// What the host is made of.
@@ -82,6 +96,10 @@ pub struct Parts {
     pub signals: Signals,
     /// The log path.
     pub console: Console,
+    /// The control socket, if there is one.
+    pub place: Option<Place>,
+    /// What reads the sources again.
+    pub load: Load,
     /// onit's own environment.
     pub environment: Vec<(OsString, OsString)>,
     /// What was before onit changed it, and children get.
@@ -100,11 +118,16 @@ impl Linux {
     pub fn new(parts: Parts) -> Result<Self, Errno> {
         let reactor = Reactor::new()?;
         reactor.watch(parts.signals.descriptor(), Token::Signals)?;
+        let sources = Sources::new(parts.load)?;
+        reactor.watch(sources.descriptor(), Token::Sources)?;
+        let control = Control::new(parts.place, Tail::new(parts.console.rings()), &reactor);
         Ok(Self {
             clock: parts.clock,
             reactor,
             signals: parts.signals,
             console: parts.console,
+            control,
+            sources,
             runs: Runs::default(),
             environment: parts.environment,
             original: parts.original,
@@ -116,13 +139,14 @@ impl Linux {
             sweeping: false,
             look_again: false,
             found: Vec::new(),
-            tokens: Vec::new(),
+            ready: Vec::new(),
         })
     }
 
     /// Writes out what is still in the pipes, as far as the readers take it within `patience`, and
     /// says what was lost.
     pub fn finish(&mut self, patience: Duration) {
+        self.control.finish();
         let lost = self.console.finish(patience);
         if lost.bytes > 0 {
             log::warn!("{} bytes of output were not taken in time and are lost", lost.bytes);
@@ -442,7 +466,19 @@ impl Host for Linux {
             Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Report(notice) => log::log!(log_level(notice.level()), "{notice}"),
-            Action::Tell(_) | Action::Reply { .. } | Action::ReadPlan => {}
+            Action::Tell(change) => {
+                let runs = &self.runs;
+                let pid = |run| runs.alive(run).map(|run| run.pid);
+                let scene = scene(&self.clock, &pid);
+                self.control.tell(&change, &self.reactor, &scene, &mut self.found);
+            }
+            Action::Reply { ticket, answer } => {
+                let runs = &self.runs;
+                let pid = |run| runs.alive(run).map(|run| run.pid);
+                let scene = scene(&self.clock, &pid);
+                self.control.reply(ticket, *answer, &self.reactor, &scene, &mut self.found);
+            }
+            Action::ReadPlan => self.sources.read(),
             Action::Forget { service } => self.console.close(&service),
         }
     }
@@ -458,12 +494,23 @@ impl Host for Linux {
                 Wake::Never => None,
             }
         };
-        let mut tokens = std::mem::take(&mut self.tokens);
-        self.reactor.wait(timeout, &mut tokens);
+        let mut ready = std::mem::take(&mut self.ready);
+        self.reactor.wait(timeout, &mut ready);
         let mut children = self.look_again;
         let mut continued = false;
-        for token in tokens.drain(..) {
+        for (token, flags) in ready.drain(..) {
             match token {
+                Token::Door => self.control.accept(&self.reactor),
+                Token::Client(id) => {
+                    let runs = &self.runs;
+                    let pid = |run| runs.alive(run).map(|run| run.pid);
+                    let scene = scene(&self.clock, &pid);
+                    self.control.serve(id, flags, &self.reactor, &scene, events);
+                }
+                Token::Sources => {
+                    let read = self.sources.take();
+                    events.extend(read.map(|result| Event::PlanRead { result }));
+                }
                 Token::Exec(run) => self.look_at_start(run, events),
                 Token::Signals => self.signals.take(|signal, sender| {
                     if signal == Signal::CHLD {
@@ -475,7 +522,8 @@ impl Host for Linux {
                 }),
             }
         }
-        self.tokens = tokens;
+        self.ready = ready;
+        self.control.reopen(&self.reactor);
         if continued {
             self.lend_terminal();
         }
@@ -484,6 +532,12 @@ impl Host for Linux {
             self.follow_stops();
         }
     }
+}
+
+/// What the supervisor does not know, as it is now.
+fn scene<'a>(clock: &Clock, pid: &'a dyn Fn(RunId) -> Option<i32>) -> Scene<'a> {
+    let own_pid = std::process::id();
+    Scene { now: clock.now(), wall_clock: clock::wall_clock(), own_pid, pid }
 }
 
 /// How much a message matters, in the words of the `log` crate.

@@ -17,6 +17,7 @@ use nix::unistd::write;
 use super::clock::wall_clock;
 use super::console::{ConsoleSettings, Identity, Relays};
 use super::relay::{OnRoom, Pipe, errno, lock};
+use super::rings::SharedRing;
 use crate::limits::NOTICE_BYTES_MAX;
 use crate::output::{Lines, Shape, Stamp, Stream, Style};
 use crate::service::{Failure, Level};
@@ -26,6 +27,8 @@ use crate::service::{Failure, Level};
 pub struct Notices {
     settings: ConsoleSettings,
     relays: Arc<Relays>,
+    /// Where it is kept for `onit logs`.
+    ring: Arc<SharedRing>,
     voice: Mutex<Option<Voice>>,
     /// Messages dropped and not told about.
     dropped: Arc<AtomicU64>,
@@ -44,8 +47,12 @@ struct Voice {
 struct Text(String);
 
 impl Notices {
-    pub(super) fn new(settings: ConsoleSettings, relays: Arc<Relays>) -> Self {
-        Self { settings, relays, voice: Mutex::default(), dropped: Arc::default() }
+    pub(super) fn new(
+        settings: ConsoleSettings,
+        relays: Arc<Relays>,
+        ring: Arc<SharedRing>,
+    ) -> Self {
+        Self { settings, relays, ring, voice: Mutex::default(), dropped: Arc::default() }
     }
 
     /// Makes this the logger of the process, unless there is one: the first stays.
@@ -66,6 +73,7 @@ impl Notices {
         if level > self.settings.level {
             return;
         }
+        self.ring.push(&Text::line(text), wall_clock());
         match self.voice() {
             Ok(voice) => voice.say(level, text),
             Err(_) => self.say_directly(level, text),
@@ -89,7 +97,7 @@ impl Notices {
         let on_room: OnRoom = Box::new(move || speaker.say_dropped());
         let lines = Lines::new(Shape::raw(NOTICE_BYTES_MAX));
         let sink = || self.relays.sink(Stream::Stderr);
-        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, Some(on_room)))?;
+        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, None, Some(on_room)))?;
         *place = Some(voice.clone());
         Ok(voice)
     }
@@ -160,6 +168,17 @@ impl fmt::Write for Text {
             }
         }
         Ok(())
+    }
+}
+
+impl Text {
+    /// The message and nothing else, as one line.
+    fn line(text: &fmt::Arguments<'_>) -> Vec<u8> {
+        let mut message = Self(String::new());
+        // An error only says that there is more than enough.
+        let _ = message.write_fmt(*text);
+        message.0.push('\n');
+        message.0.into_bytes()
     }
 }
 

@@ -16,7 +16,16 @@ pub enum Token {
     Signals,
     /// The exec pipe of a run.
     Exec(RunId),
+    /// Where clients of the control socket come in.
+    Door,
+    /// A client of the control socket.
+    Client(u64),
+    /// The sources have been read again.
+    Sources,
 }
+
+/// Whose descriptor is ready, and for what.
+pub type Ready = (Token, EpollFlags);
 
 /// Descriptors that are waited for.
 pub struct Reactor {
@@ -45,6 +54,20 @@ impl Reactor {
         self.epoll.add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, token.encode()))
     }
 
+    /// Waits for something else at a watched `descriptor`. That its other end has closed is told in
+    /// any case.
+    ///
+    /// # Errors
+    /// It is not watched.
+    pub fn change(
+        &self,
+        descriptor: BorrowedFd<'_>,
+        token: Token,
+        flags: EpollFlags,
+    ) -> Result<(), Errno> {
+        self.epoll.modify(descriptor, &mut EpollEvent::new(flags, token.encode()))
+    }
+
     /// No longer waits for `descriptor`.
     pub fn forget(&self, descriptor: BorrowedFd<'_>) {
         // Fails only if it is not watched, and then there is nothing to do.
@@ -52,8 +75,8 @@ impl Reactor {
     }
 
     /// Waits until a watched descriptor is ready or `timeout` has passed; none waits for ever.
-    /// Adds whose descriptors are ready to `tokens`.
-    pub fn wait(&mut self, timeout: Option<Duration>, tokens: &mut Vec<Token>) {
+    /// Adds whose descriptors are ready to `ready`.
+    pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
         let timeout = match timeout {
             None => EpollTimeout::NONE,
             Some(timeout) => {
@@ -63,7 +86,8 @@ impl Reactor {
         // EINTR is a signal, whose self-pipe is found ready the next time; anything else would be
         // a descriptor that is no epoll, which cannot be.
         let count = self.epoll.wait(&mut self.ready, timeout).unwrap_or(0);
-        tokens.extend(self.ready.iter().take(count).map(|event| Token::decode(event.data())));
+        let events = self.ready.iter().take(count);
+        ready.extend(events.map(|event| (Token::decode(event.data()), event.events())));
     }
 }
 
@@ -72,18 +96,26 @@ fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
+/// Runs and clients are counted from 1, and neither ever comes near this.
+const CLIENTS_FROM: u64 = 1 << 62;
+
 impl Token {
     fn encode(self) -> u64 {
         match self {
             Self::Signals => 0,
-            // Runs are counted from 1.
             Self::Exec(run) => run.0,
+            Self::Client(client) => CLIENTS_FROM | client,
+            Self::Door => u64::MAX,
+            Self::Sources => u64::MAX - 1,
         }
     }
 
     fn decode(data: u64) -> Self {
         match data {
             0 => Self::Signals,
+            u64::MAX => Self::Door,
+            data if data == u64::MAX - 1 => Self::Sources,
+            data if data & CLIENTS_FROM != 0 => Self::Client(data & !CLIENTS_FROM),
             run => Self::Exec(RunId(run)),
         }
     }
@@ -104,8 +136,11 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for token in [Token::Signals, Token::Exec(RunId(1)), Token::Exec(RunId(u64::MAX))] {
-            assert_eq!(Token::decode(token.encode()), token);
+        let (run, last) = (Token::Exec(RunId(1)), Token::Exec(RunId(CLIENTS_FROM - 1)));
+        let clients = [Token::Client(1), Token::Client(CLIENTS_FROM - 2)];
+        for token in [Token::Signals, Token::Door, Token::Sources, run, last].iter().chain(&clients)
+        {
+            assert_eq!(Token::decode(token.encode()), *token);
         }
     }
 }

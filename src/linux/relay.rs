@@ -17,18 +17,19 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{pipe2, read, write};
 
 use crate::limits::{
-    COMPLAINT_INTERVAL, FILE_RETRY_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS,
-    RELAY_STACK_BYTES, RUN_ENDS_MAX, WRITE_BYTES,
+    COMPLAINT_INTERVAL, FILE_RETRY_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS, RUN_ENDS_MAX,
+    WRITE_BYTES,
 };
 use crate::output::{Lines, Stamp};
 use crate::service::{Errno, Failure};
 
 use super::clock::{monotonic_clock, wall_clock};
+use super::rings::SharedRing;
+use super::thread;
 
 /// Where a relay writes.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ struct Arrival {
     token: u64,
     pipe: Arc<Pipe>,
     lines: Lines,
+    ring: Option<Arc<SharedRing>>,
     on_room: Option<OnRoom>,
 }
 
@@ -237,6 +239,7 @@ impl Relay {
                 sink: Tap::new(sink),
                 out: Vec::new(),
                 stamp: Stamp::at(wall_clock()),
+                nanoseconds: 0,
                 tails: 0,
                 unfed: 0,
             },
@@ -244,25 +247,11 @@ impl Relay {
             streams: BTreeMap::new(),
             buffer: vec![0; READ_BYTES],
         };
-        // A new thread inherits the mask of the one that starts it; with a mask set by itself, it
-        // would for a moment be the one that the kernel gives a signal to. See pthreads(7).
-        let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(failed)?;
-        let thread = std::thread::Builder::new()
-            .name("onit-relay".to_owned())
-            .stack_size(RELAY_STACK_BYTES)
-            .spawn(move || worker.run());
-        let unmasked = mask.thread_set_mask();
-        match thread {
-            Ok(_detached) => unmasked.map(|()| Self { shared }).map_err(failed),
-            Err(error) => Err(Failure::errno(
-                "start",
-                "a thread for the output",
-                error.raw_os_error().map_or(Errno::EAGAIN, Errno),
-            )),
-        }
+        thread::start("onit-relay", "a thread for the output", move || worker.run())?;
+        Ok(Self { shared })
     }
 
-    /// Moves what comes out of `pipe` from now on, as `lines`.
+    /// Moves what comes out of `pipe` from now on, as `lines`, and keeps it in `ring` as it came.
     ///
     /// # Errors
     /// The kernel has no room to watch one more pipe.
@@ -270,11 +259,12 @@ impl Relay {
         &self,
         pipe: &Arc<Pipe>,
         lines: Lines,
+        ring: Option<Arc<SharedRing>>,
         on_room: Option<OnRoom>,
     ) -> Result<(), Failure> {
         let shared = &self.shared;
         let token = shared.next_token.fetch_add(1, Ordering::Relaxed);
-        let arrival = Arrival { token, pipe: Arc::clone(pipe), lines, on_room };
+        let arrival = Arrival { token, pipe: Arc::clone(pipe), lines, ring, on_room };
         lock(&shared.arrivals).push(arrival);
         lock(&shared.pipes).insert(token, Arc::clone(pipe));
         // From here on the thread may be told of the pipe, and finds it among the arrivals.
@@ -374,7 +364,8 @@ impl Worker {
                     return;
                 }
             };
-            self.outlet.stamp.advance(wall_clock());
+            self.outlet.nanoseconds = wall_clock();
+            self.outlet.stamp.advance(self.outlet.nanoseconds);
             for event in events.iter().take(count) {
                 match event.data() {
                     WAKE => self.look_around(),
@@ -424,14 +415,24 @@ impl Worker {
         let Some(stream) = self.streams.get_mut(&token) else { return };
         let taken = stream.pipe.take(&mut self.buffer);
         let mut from = 0;
+        let nanoseconds = self.outlet.nanoseconds;
         self.outlet.unfed = taken.bytes;
         for end in taken.ends {
             let bytes = self.buffer.get(from..end).unwrap_or_default();
+            if let Some(ring) = &stream.ring {
+                ring.push(bytes, nanoseconds);
+                ring.end_line(nanoseconds);
+            }
             self.outlet.feed(&mut stream.lines, bytes);
             self.outlet.flush(&mut stream.lines);
             from = end;
         }
         let bytes = self.buffer.get(from..taken.bytes).unwrap_or_default();
+        // Before it is written out: a sink that is stuck is the moment when somebody wants to see
+        // what there is.
+        if let (Some(ring), false) = (&stream.ring, bytes.is_empty()) {
+            ring.push(bytes, nanoseconds);
+        }
         self.outlet.feed(&mut stream.lines, bytes);
         if let (Some(on_room), true) = (&stream.on_room, taken.bytes > 0) {
             on_room();
@@ -454,6 +455,8 @@ struct Outlet {
     /// Whole lines.
     out: Vec<u8>,
     stamp: Stamp,
+    /// The same moment, since 1970.
+    nanoseconds: u64,
     /// Bytes that wait in some [`Lines`] for the end of their line.
     tails: usize,
     /// Bytes that have been read and have not become lines.
@@ -755,7 +758,7 @@ pub(super) mod tests {
 
     fn attach(relay: &Relay, name: &str) -> Arc<Pipe> {
         let pipe = Arc::new(Pipe::open().unwrap());
-        relay.attach(&pipe, Lines::new(shape(name, Format::Text)), None).unwrap();
+        relay.attach(&pipe, Lines::new(shape(name, Format::Text)), None, None).unwrap();
         pipe
     }
 
@@ -815,7 +818,7 @@ pub(super) mod tests {
             pipe.end_run();
         }
         write(pipe.writer(), b"four\n").unwrap();
-        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), None).unwrap();
+        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), None, None).unwrap();
         expect(&reader, "web | one\nweb | two\nweb | three\nweb | four\n");
     }
 
@@ -989,7 +992,7 @@ pub(super) mod tests {
             let _ = sender.send(SigSet::thread_get_mask().unwrap());
         });
         let lines = Lines::new(shape("web", Format::Raw));
-        relay.attach(&pipe, lines, Some(on_room)).unwrap();
+        relay.attach(&pipe, lines, None, Some(on_room)).unwrap();
         write(pipe.writer(), b"?\n").unwrap();
         let mask = receiver.recv_timeout(PATIENCE).unwrap();
         for signal in [nix::libc::SIGTERM, nix::libc::SIGCHLD, nix::libc::SIGPIPE] {

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod lines;
+mod ring;
 mod shape;
 mod stamp;
 
 pub use lines::Lines;
+pub use ring::{Cursor, Line, Ring};
 pub use shape::{Shape, Stream, Style};
 pub use stamp::Stamp;

@@ -21,7 +21,7 @@ pub struct Style {
 }
 
 /// Which stream a line came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stream {
     /// Standard output, or both in one.
     Stdout,
@@ -223,7 +223,9 @@ impl Shape {
 }
 
 impl Stream {
-    fn as_str(self) -> &'static str {
+    /// `stdout` or `stderr`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",

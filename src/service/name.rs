@@ -56,6 +56,12 @@ impl Name {
         Self(Self::MAIN.into())
     }
 
+    /// The name under which onit itself speaks.
+    #[must_use]
+    pub fn onit() -> Self {
+        Self(Self::ONIT.into())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

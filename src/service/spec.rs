@@ -231,6 +231,8 @@ pub struct Settings {
     pub timestamps: bool,
     /// How much onit says about itself; none: info with services, warn without.
     pub level: Option<Level>,
+    /// Where the control socket is; none: the usual places.
+    pub socket: Option<PathBuf>,
 }
 
 impl Settings {
@@ -248,6 +250,7 @@ impl Default for Settings {
             format: Format::Text,
             timestamps: false,
             level: None,
+            socket: None,
         }
     }
 }

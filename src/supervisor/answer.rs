@@ -89,7 +89,11 @@ impl Supervisor {
             };
             return Answer::Health { well: true, reason };
         };
-        let mut reason = format!("{} is {}", report.spec.name, report.state.word());
+        let word = match report.state.word() {
+            "backoff" => "in back-off",
+            word => word,
+        };
+        let mut reason = format!("{} is {word}", report.spec.name);
         let why = report.why(now);
         if !why.is_empty() {
             reason = format!("{reason}: {why}");

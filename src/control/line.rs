@@ -1,0 +1,255 @@
+//! What onit answers, line by line. Each line is an object with one member, whose name says what
+//! kind of line it is: `{"status":{…}}`. The last line of every answer is an `end`.
+
+use serde::{Deserialize, Serialize};
+
+/// One line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// Who answers.
+    About(About),
+    /// How a service is.
+    Status(Box<Status>),
+    /// Services whose outcome is waited for; comes again when one of them becomes something else.
+    Progress(Vec<Brief>),
+    /// What came of an order for one service.
+    Outcome(Outcome),
+    /// What a reload changes.
+    Reload(Reload),
+    /// Something wrong in a source.
+    Problem(Problem),
+    /// A service has become something else.
+    Event(Event),
+    /// A line of output.
+    Log(Log),
+    /// What a follower was too slow for.
+    Lost(Lost),
+    /// The answer is complete.
+    End(End),
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The version of onit.
+    pub version: String,
+    /// Its process, as it sees itself.
+    pub pid: u32,
+    /// How long it has been running, in milliseconds.
+    pub up_ms: u64,
+    /// How many services follow.
+    pub services: usize,
+}
+
+/// How a service is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub service: String,
+    /// `down`, `waiting`, `starting`, `up`, `stopping`, `backoff`, `completed` or `failed`.
+    pub state: String,
+    /// Whether that is what it is meant to be: it is up, or has completed.
+    pub is_up: bool,
+    /// Whether it is wanted; false after `onit stop`.
+    pub wanted: bool,
+    /// The process that runs: of its command, or of a command around it.
+    pub pid: Option<i32>,
+    /// When it became what it is, RFC 3339.
+    pub since: String,
+    /// How long ago that was, in milliseconds.
+    pub since_ms: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Why it is what it is and what comes next, for a person; may be empty.
+    pub why: String,
+    /// What would change its state, for a person.
+    pub next: String,
+    /// When it is started again, in milliseconds from now.
+    pub next_attempt_ms: Option<u64>,
+    /// `service`, `oneshot` or `main`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// In the user's words.
+    pub description: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Where it is described, as `file:line`; none for the main command.
+    pub place: Option<String>,
+    /// What it needs.
+    pub depends_on: Vec<String>,
+    /// Those it waits for now, and those they wait for.
+    pub waits_for: Vec<Link>,
+    /// Its last ends, the latest last.
+    pub exits: Vec<Exit>,
+}
+
+/// Somebody who is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// 0: by the service itself; 1: by one at 0 before it, and so on.
+    pub depth: usize,
+    /// Who.
+    pub service: String,
+    /// `started`, `ready` or `completed`; none: only its fate must be known.
+    pub condition: Option<String>,
+    /// What it is.
+    pub state: String,
+}
+
+/// An end that has been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// When, RFC 3339.
+    pub time: String,
+    /// How long ago, in milliseconds.
+    pub ago_ms: u64,
+    /// How long the command had run, in milliseconds.
+    pub ran_ms: u64,
+    /// The exit code a shell would see: 128 + the signal for a signal.
+    pub code: u8,
+    /// The signal that ended it.
+    pub signal: Option<String>,
+    /// Whether onit wanted it to end.
+    pub asked: bool,
+    /// In words.
+    pub what: String,
+}
+
+/// What a service is, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// Its name.
+    pub service: String,
+    /// What it is.
+    pub state: String,
+    /// Why, for a person; may be empty.
+    pub why: String,
+}
+
+/// What came of an order for one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its name.
+    pub service: String,
+    /// What it is now.
+    pub state: String,
+    /// Why, for a person; may be empty.
+    pub why: String,
+    /// The process that runs.
+    pub pid: Option<i32>,
+    /// Whether it came so far as was asked.
+    pub reached: bool,
+    /// Whether there was anything to do.
+    pub changed: bool,
+}
+
+/// What a reload changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// New; they are started.
+    pub added: Vec<String>,
+    /// Other than before; they are restarted.
+    pub changed: Vec<String>,
+    /// No longer there; they are stopped.
+    pub removed: Vec<String>,
+    /// How many are as before.
+    pub unchanged: usize,
+}
+
+/// Something wrong in a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where: `file:line`.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// A service has become something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counted from 1 since onit started, without a gap.
+    pub number: u64,
+    /// When, RFC 3339.
+    pub time: String,
+    /// Which service.
+    pub service: String,
+    /// What it was.
+    pub from: String,
+    /// What it is.
+    pub to: String,
+    /// The process that runs.
+    pub pid: Option<i32>,
+    /// How its last run ended, where that is what happened.
+    pub exit: Option<Exit>,
+    /// Why, for a person; may be empty.
+    pub why: String,
+}
+
+/// A line of output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// When its end was read, RFC 3339.
+    pub time: String,
+    /// Whose it is.
+    pub service: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The line; what is not UTF-8 is replaced.
+    pub message: String,
+}
+
+/// What a follower was too slow for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Whose lines; none: events.
+    pub service: Option<String>,
+    /// How many.
+    pub count: u64,
+}
+
+/// The answer is complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Whether all that was asked for was done and reached.
+    pub ok: bool,
+    /// If not, why, for a program: `bad-request`, `unknown`, `refused`, `problems`, `not-reached`,
+    /// `busy`, `denied`.
+    pub error: Option<String>,
+    /// For a person; may be empty.
+    pub message: String,
+}
+
+impl End {
+    /// All is done.
+    #[must_use]
+    pub fn ok(message: impl Into<String>) -> Self {
+        Self { ok: true, error: None, message: message.into() }
+    }
+
+    /// It is not.
+    #[must_use]
+    pub fn failed(error: &str, message: impl Into<String>) -> Self {
+        Self { ok: false, error: Some(error.to_owned()), message: message.into() }
+    }
+}
+
+impl Line {
+    /// Takes one line, without its end, as a line of an answer.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).map_err(|error| error.to_string())
+    }
+
+    /// Appends it, with its end.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        // Nothing in it can fail to be written, and a vector takes everything.
+        let _ = serde_json::to_writer(&mut *out, self);
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,51 @@
+//! The socket of one client: never waits, never raises a signal.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{self, MsgFlags, getsockopt, sockopt};
+
+use crate::control::Session;
+
+/// Sends what is to be sent, as far as the client takes it now.
+///
+/// # Errors
+/// The client is gone.
+pub fn send(socket: BorrowedFd<'_>, session: &mut Session) -> Result<(), Errno> {
+    // With MSG_NOSIGNAL: a SIGPIPE would be passed on to the main command.
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    while !session.unsent().is_empty() {
+        match socket::send(socket.as_raw_fd(), session.unsent(), flags) {
+            Ok(0) | Err(Errno::EAGAIN) => break,
+            Ok(bytes) => session.sent(bytes),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Reads what is there; none if there is nothing now, 0 if there will never be more.
+///
+/// # Errors
+/// The client is gone.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
+    loop {
+        match socket::recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The user and the process at the other end when the connection was made; see `SO_PEERCRED` in
+/// unix(7).
+///
+/// # Errors
+/// It is no socket of this kind.
+pub fn peer(socket: BorrowedFd<'_>) -> Result<(u32, i32), Errno> {
+    let credentials = getsockopt(&socket, sockopt::PeerCredentials)?;
+    Ok((credentials.uid(), credentials.pid()))
+}
