@@ -13,8 +13,9 @@
 //! | `cli` | the front door: arguments, boot, verbs |
 //!
 //! Arrows only run leftwards:
-//! `service ← {supervisor, config, output} ← {control, run} ← linux ← cli ← main`; everybody may name
-//! `limits`. `tests/tidy.rs` holds the code to it, and `cargo check --lib --no-default-features`
+//! `service ← {supervisor, config, output} ← {control, run} ← linux ← cli ← main`; everybody may
+//! name `limits`. `tests/tidy.rs` holds the code to it, and
+//! `cargo check --lib --no-default-features`
 //! proves that nothing left of `linux` touches the kernel.
 
 #[cfg(feature = "linux")]

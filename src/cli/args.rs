@@ -1,15 +1,16 @@
 //! What the words on the command line mean.
 //!
 //! The first word may be a verb; without one it is `run`. Everything behind the first `--` is the
-//! main command and is not looked at.
+//! main command and is not looked at. Which options a verb has stands in `verbs.rs`.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use clap::Parser;
-
-use super::USAGE;
-use crate::service::{Argv, nearest};
+use super::verbs::{self, LATER, VERBS, VerbInfo};
+use super::words::Words;
+use super::{USAGE, help};
+use crate::service::{Argv, Signal, nearest};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,93 +19,173 @@ pub enum Verb {
     Run(Run),
     /// Print the plan, or every problem.
     Check(Check),
+    /// Speak to a running onit.
+    Ask(Ask),
+    /// Print completions.
+    Completions(Shell),
+    /// Print the manual page.
+    Manual,
 }
 
-/// PID 1 and process supervisor for containers.
-#[derive(Parser, Clone, Debug, Default, PartialEq, Eq)]
-#[command(
-    name = "onit",
-    version,
-    disable_help_subcommand = true,
-    override_usage = "onit [run] [OPTIONS] [SOURCE…] [-- COMMAND [ARG…]]\n       onit check [SOURCE…]",
-    after_help = AFTER_HELP
-)]
+/// What is to be supervised, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
-    /// Directories of service files, or single service files
-    #[arg(value_name = "SOURCE")]
+    /// Directories of service files, or single service files.
     pub sources: Vec<PathBuf>,
-    /// The whole time a shutdown may take, such as 9s [env: ONIT_STOP_TIMEOUT]
-    #[arg(long, value_name = "TIME")]
+    /// `--stop-timeout`
     pub stop_timeout: Option<OsString>,
-    /// Further signals that ask for an orderly stop, separated by commas [env: ONIT_STOP_SIGNALS]
-    #[arg(long, value_name = "SIGNALS")]
+    /// `--stop-signals`
     pub stop_signals: Option<OsString>,
-    /// The shape of the lines: text, json or raw [env: ONIT_LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT")]
+    /// `--log-format`
     pub log_format: Option<OsString>,
-    /// How much onit says about itself: error, warn, info or debug [env: ONIT_LOG_LEVEL]
-    #[arg(long, value_name = "LEVEL")]
+    /// `--log-level`
     pub log_level: Option<OsString>,
-    /// Whether text lines begin with the time: true or false [env: ONIT_LOG_TIMESTAMPS]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    /// `--log-timestamps`
     pub log_timestamps: Option<OsString>,
-    /// Where the control socket is [env: ONIT_SOCKET]
-    #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
-    /// The main command, taken from behind `--`.
-    #[arg(skip)]
+    /// `--socket`
+    pub socket: Option<OsString>,
+    /// The main command.
     pub command: Option<Argv>,
 }
 
-/// Print the plan in start order, or every problem at once; exit 0, or 2 with problems.
-#[derive(Parser, Clone, Debug, Default, PartialEq, Eq)]
-#[command(name = "onit check", version)]
+/// What is to be checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Check {
-    /// Directories of service files, or single service files
-    #[arg(value_name = "SOURCE")]
+    /// Directories of service files, or single service files.
     pub sources: Vec<PathBuf>,
 }
 
-/// What `onit --help` ends with.
-const AFTER_HELP: &str = "\
-Without SOURCE, ONIT_SOURCES (separated by colons) or /etc/onit/services is read.
-The main command after `--` is started when all services are up; its end ends everything.
+/// What a running onit is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Where it is; none: in the usual places, or where ONIT_SOCKET says.
+    pub socket: Option<PathBuf>,
+    /// What.
+    pub what: What,
+}
 
-  onit -- nginx -g 'daemon off;'     one program, as under tini
-  onit /etc/onit/services            a directory of services
-  onit services -- app serve         services, and then the program they are for
+/// What a running onit can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// `onit status`
+    Status {
+        /// Whose; everybody's without one.
+        names: Vec<String>,
+        /// For programs.
+        json: bool,
+        /// Again and again.
+        watch: bool,
+    },
+    /// `onit start`
+    Start {
+        /// Which.
+        names: Vec<String>,
+        /// How long to wait for the outcome.
+        patience: Patience,
+    },
+    /// `onit stop`
+    Stop {
+        /// Which.
+        names: Vec<String>,
+        /// What becomes of those that need them.
+        dependents: Dependents,
+        /// How long to wait for the outcome.
+        patience: Patience,
+    },
+    /// `onit restart`
+    Restart {
+        /// Which.
+        names: Vec<String>,
+        /// How long to wait for the outcome.
+        patience: Patience,
+    },
+    /// `onit reload`
+    Reload {
+        /// Only print the difference.
+        dry_run: bool,
+        /// How long to wait for the outcome.
+        patience: Patience,
+    },
+    /// `onit signal`
+    Signal {
+        /// What is sent.
+        signal: Signal,
+        /// To whom.
+        names: Vec<String>,
+    },
+    /// `onit logs`
+    Logs {
+        /// Whose; everybody's without one.
+        names: Vec<String>,
+        /// Go on with what is yet to come.
+        follow: bool,
+        /// At most so many lines of each stream.
+        lines: Option<usize>,
+        /// For programs.
+        json: bool,
+    },
+    /// `onit events`
+    Events {
+        /// Whose; everybody's without one.
+        names: Vec<String>,
+        /// Go on with what is yet to come.
+        follow: bool,
+        /// For programs.
+        json: bool,
+    },
+    /// `onit wait`
+    Wait {
+        /// Whom for.
+        names: Vec<String>,
+        /// What for: `ready`, `stopped` or `done`.
+        milestone: &'static str,
+        /// How long at most.
+        timeout: Option<Duration>,
+    },
+    /// `onit health`
+    Health {
+        /// How well: `ready` or `alive`.
+        level: &'static str,
+    },
+    /// `onit shutdown`
+    Shutdown {
+        /// What onit is to exit with.
+        exit_code: Option<u8>,
+        /// How long to wait for its end.
+        patience: Patience,
+    },
+}
 
-Exit codes: that of the main command; without one, that of the service whose failure ended
-everything, or 0; 2 bad usage or configuration; 126 and 127 the main command cannot be
-executed or is not found; 70 an internal fault.";
+/// How long to wait for an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Whether to wait at all.
+    pub wait: bool,
+    /// How long at most.
+    pub timeout: Option<Duration>,
+}
 
-/// Every verb there is or will be, for hints.
-const VERBS: [&str; 24] = [
-    "run",
-    "check",
-    "convert",
-    "status",
-    "start",
-    "stop",
-    "restart",
-    "reload",
-    "signal",
-    "logs",
-    "events",
-    "wait",
-    "health",
-    "shutdown",
-    "notify",
-    "probe",
-    "as",
-    "serve",
-    "syslog",
-    "completions",
-    "manual",
-    "help",
-    "version",
-    "control",
-];
+/// What becomes of those that need a service which is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependents {
+    /// If there are any, nothing is stopped.
+    Refuse,
+    /// `--force`: they go on without it.
+    Force,
+    /// `--with-dependents`: they are stopped before it.
+    Stop,
+}
+
+/// A shell that can complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
 
 /// Words that are not understood, or that ask for a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,50 +203,203 @@ impl Verb {
     /// Words that are not understood, or a text that was asked for.
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, Refusal> {
         let mut words: Vec<OsString> = words.into_iter().skip(1).collect();
-        let command = match words.iter().position(|word| word == "--") {
-            None => None,
-            Some(at) => {
-                let mut rest = words.split_off(at).into_iter().skip(1);
-                rest.next().map(|program| Argv { program, arguments: rest.collect() })
-            }
-        };
-        let verb = words.first().and_then(|word| word.to_str()).map(str::to_owned);
-        match verb.as_deref() {
-            Some("check") => {
-                if command.is_some() {
-                    return Err(refuse("`onit check` takes no command".to_owned()));
+        let rest = words.iter().position(|word| word == "--").map(|at| words.split_off(at));
+        let first = words.first().and_then(|word| word.to_str()).unwrap_or_default().to_owned();
+        match first.as_str() {
+            "-h" | "--help" => return Err(Refusal { text: help::all(), code: 0 }),
+            "-V" | "--version" | "version" => return Err(version()),
+            "help" => return Err(help_about(&words)),
+            _ => {}
+        }
+        if LATER.contains(&first.as_str()) && !exists(OsStr::new(&first)) {
+            return Err(refuse(format!("`onit {first}` is not supported yet")));
+        }
+        let verb = verbs::find(&first);
+        let command = rest.as_ref().and_then(|rest| {
+            let mut rest = rest.iter().skip(1).cloned();
+            rest.next().map(|program| Argv { program, arguments: rest.collect() })
+        });
+        match verb {
+            None => Self::parse_run(words, command),
+            Some(verb) => {
+                words.remove(0);
+                if verb.name == "run" {
+                    return Self::parse_run(words, command);
                 }
-                let check = Check::try_parse_from(words).map_err(|error| from_clap(&error))?;
-                Ok(Self::Check(check))
+                if rest.is_some() {
+                    return Err(refuse(format!("`onit {}` takes no command", verb.name)));
+                }
+                Self::parse_other(verb, words)
             }
-            Some("run") => Self::parse_run(words.into_iter().skip(1), command),
-            Some("help") => Self::parse_run([OsString::from("--help")], None),
-            Some(other) if VERBS.contains(&other) && !exists(OsStr::new(other)) => {
-                Err(refuse(format!("`onit {other}` is not supported yet")))
-            }
-            Some(_) | None => Self::parse_run(words, command),
         }
     }
 
-    fn parse_run(
-        words: impl IntoIterator<Item = OsString>,
-        command: Option<Argv>,
-    ) -> Result<Self, Refusal> {
-        let words: Vec<OsString> = words.into_iter().collect();
+    fn parse_run(words: Vec<OsString>, command: Option<Argv>) -> Result<Self, Refusal> {
         // Before options are looked at: they may be those of a main command without its `--`.
         if let Some(first) = words.first().filter(|word| !is_option(word) && !exists(word)) {
             return Err(no_such_source(first, &words));
         }
-        let words = std::iter::once(OsString::from("onit")).chain(words);
-        let run = Run::try_parse_from(words).map_err(|error| from_clap(&error))?;
-        Ok(Self::Run(Run { command, ..run }))
+        let Some(run) = verbs::find("run") else { return Err(refuse(String::new())) };
+        let words = Words::parse(run, words)?;
+        if words.has("help") {
+            return Err(Refusal { text: help::all(), code: 0 });
+        }
+        if words.has("version") {
+            return Err(version());
+        }
+        let value = |long: &str| words.value(long).map(OsStr::to_owned);
+        Ok(Self::Run(Run {
+            stop_timeout: value("stop-timeout"),
+            stop_signals: value("stop-signals"),
+            log_format: value("log-format"),
+            log_level: value("log-level"),
+            log_timestamps: value("log-timestamps"),
+            socket: value("socket"),
+            sources: words.operands.iter().map(PathBuf::from).collect(),
+            command,
+        }))
+    }
+
+    fn parse_other(verb: &'static VerbInfo, words: Vec<OsString>) -> Result<Self, Refusal> {
+        let words = Words::parse(verb, words)?;
+        if words.has("help") {
+            return Err(Refusal { text: help::of(verb), code: 0 });
+        }
+        if verb.name == "check" {
+            let sources = words.operands.iter().map(PathBuf::from).collect();
+            return Ok(Self::Check(Check { sources }));
+        }
+        let names = words.names()?;
+        if verb.operands.is_empty()
+            && let Some(first) = names.first()
+        {
+            return Err(refuse(format!("`onit {}` takes no `{first}`", verb.name)));
+        }
+        let needs_names = verb.operands.contains("NAME") && !verb.operands.contains('[');
+        let first_name = usize::from(verb.name == "signal");
+        if needs_names && names.len() <= first_name {
+            let usage = format!("onit {} {}", verb.name, verb.operands);
+            return Err(refuse(format!("whom? {usage}; '*' means all services")));
+        }
+        let what = match verb.name {
+            "completions" => return Ok(Self::Completions(shell(&names)?)),
+            "manual" => return Ok(Self::Manual),
+            "status" => What::Status { names, json: words.has("json"), watch: words.has("watch") },
+            "start" => What::Start { names, patience: patience(&words)? },
+            "stop" => {
+                What::Stop { names, dependents: dependents(&words)?, patience: patience(&words)? }
+            }
+            "restart" => What::Restart { names, patience: patience(&words)? },
+            "reload" => What::Reload { dry_run: words.has("dry-run"), patience: patience(&words)? },
+            "signal" => {
+                let mut names = names;
+                let word = names.remove(0);
+                let signal = Signal::from_name(&word)
+                    .ok_or_else(|| refuse(format!("no signal is called {word}")))?;
+                What::Signal { signal, names }
+            }
+            "logs" => What::Logs {
+                names,
+                follow: words.has("follow"),
+                lines: number(&words, "lines")?,
+                json: words.has("json"),
+            },
+            "events" => {
+                What::Events { names, follow: words.has("follow"), json: words.has("json") }
+            }
+            "wait" => What::Wait {
+                names,
+                milestone: one_of(&words, "for", &["ready", "stopped", "done"])?,
+                timeout: timeout(&words)?,
+            },
+            "health" => What::Health { level: one_of(&words, "level", &["ready", "alive"])? },
+            _ => What::Shutdown {
+                exit_code: number(&words, "exit-code")?,
+                patience: patience(&words)?,
+            },
+        };
+        let socket = words.value("socket").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(Self::Ask(Ask { socket, what }))
+    }
+}
+
+fn version() -> Refusal {
+    Refusal { text: format!("onit {}\n", env!("CARGO_PKG_VERSION")), code: 0 }
+}
+
+/// `onit help`, `onit help VERB`.
+fn help_about(words: &[OsString]) -> Refusal {
+    match words.get(1).map(|word| word.to_string_lossy()) {
+        None => Refusal { text: help::all(), code: 0 },
+        Some(word) => match verbs::find(&word) {
+            Some(verb) => Refusal { text: help::of(verb), code: 0 },
+            None => refuse(match nearest(&word, VERBS.iter().map(|verb| verb.name)) {
+                Some(best) => format!("there is no verb {word}; did you mean: onit help {best}"),
+                None => format!("there is no verb {word}; onit help lists them"),
+            }),
+        },
+    }
+}
+
+fn shell(names: &[String]) -> Result<Shell, Refusal> {
+    match names {
+        [name] if name == "bash" => Ok(Shell::Bash),
+        [name] if name == "zsh" => Ok(Shell::Zsh),
+        [name] if name == "fish" => Ok(Shell::Fish),
+        _ => Err(refuse("which shell? onit completions bash|zsh|fish".to_owned())),
+    }
+}
+
+fn patience(words: &Words) -> Result<Patience, Refusal> {
+    Ok(Patience { wait: !words.has("no-wait"), timeout: timeout(words)? })
+}
+
+/// A duration such as `10s`; a bare number is a number of seconds.
+fn timeout(words: &Words) -> Result<Option<Duration>, Refusal> {
+    let Some(text) = words.text("timeout")? else { return Ok(None) };
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    match seconds.or_else(|| humantime::parse_duration(text).ok()) {
+        Some(timeout) => Ok(Some(timeout)),
+        None => Err(refuse(format!("`--timeout {text}` is no duration such as 10s or 2m"))),
+    }
+}
+
+fn dependents(words: &Words) -> Result<Dependents, Refusal> {
+    match (words.has("force"), words.has("with-dependents")) {
+        (false, false) => Ok(Dependents::Refuse),
+        (true, false) => Ok(Dependents::Force),
+        (false, true) => Ok(Dependents::Stop),
+        (true, true) => {
+            let what = "`--force` lets those go on that `--with-dependents` stops; which of them?";
+            Err(refuse(what.to_owned()))
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(words: &Words, long: &str) -> Result<Option<T>, Refusal> {
+    let Some(text) = words.text(long)? else { return Ok(None) };
+    match text.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(refuse(format!("`--{long} {text}` is no number that would do"))),
+    }
+}
+
+/// One of the words that an option knows; without it the first.
+fn one_of(words: &Words, long: &str, known: &[&'static str]) -> Result<&'static str, Refusal> {
+    let Some(text) = words.text(long)? else { return Ok(known.first().copied().unwrap_or("")) };
+    match known.iter().find(|word| **word == text) {
+        Some(word) => Ok(word),
+        None => Err(refuse(match nearest(text, known) {
+            Some(best) => format!("`--{long} {text}`: did you mean {best}?"),
+            None => format!("`--{long} {text}`: known are {}", known.join(", ")),
+        })),
     }
 }
 
 /// The words may have been meant as a verb, or as the main command.
 fn no_such_source(missing: &OsStr, words: &[OsString]) -> Refusal {
     let word = missing.to_string_lossy();
-    let hint = match nearest(&word, VERBS) {
+    let hint = match nearest(&word, VERBS.iter().map(|verb| verb.name).chain(LATER)) {
         _ if word.contains('/') => {
             "a source is a directory of service files, or one of them".into()
         }
@@ -182,22 +416,13 @@ fn is_option(word: &OsStr) -> bool {
     word.as_encoded_bytes().starts_with(b"-")
 }
 
-fn refuse(what: String) -> Refusal {
+/// A refusal in the words of a person.
+pub(super) fn refuse(what: String) -> Refusal {
     Refusal { text: format!("onit: {what}\n"), code: USAGE }
 }
 
-fn from_clap(error: &clap::Error) -> Refusal {
-    let code = if error.use_stderr() { USAGE } else { 0 };
-    let text = error.render().to_string();
-    let text = match text.strip_prefix("error: ") {
-        Some(what) => format!("onit: {what}"),
-        None => text,
-    };
-    Refusal { text, code }
-}
-
 fn exists(path: &OsStr) -> bool {
-    std::path::Path::new(path).symlink_metadata().is_ok()
+    Path::new(path).symlink_metadata().is_ok()
 }
 
 #[cfg(test)]
@@ -234,6 +459,67 @@ mod tests {
         check("onit /srv/none", &format!("onit: no such source: /srv/none; {hint}\n"));
         check("onit bash -c ls", "onit: no such source: bash; did you mean: onit -- bash -c ls\n");
         check("onit stauts", "onit: no such source: stauts; did you mean: onit status\n");
-        check("onit status", "onit: `onit status` is not supported yet\n");
+        check("onit convert", "onit: `onit convert` is not supported yet\n");
+        check("onit check -- ls", "onit: `onit check` takes no command\n");
+        let hint = "did you mean `--json`?";
+        check(
+            "onit status --jsno",
+            &format!("onit: `onit status` has no option `--jsno`; {hint}\n"),
+        );
+        check("onit logs -n", "onit: `-n` needs a value: --lines N\n");
+        check("onit status --json=1", "onit: `--json` takes no value, and got `1`\n");
+        check("onit stop", "onit: whom? onit stop NAME…; '*' means all services\n");
+        check("onit signal HUP", "onit: whom? onit signal SIGNAL NAME…; '*' means all services\n");
+        check("onit signal HOP web", "onit: no signal is called HOP\n");
+        check("onit health web", "onit: `onit health` takes no `web`\n");
+        check("onit wait web --for redy", "onit: `--for redy`: did you mean ready?\n");
+        check(
+            "onit wait web --timeout soon",
+            "onit: `--timeout soon` is no duration such as 10s or 2m\n",
+        );
+        check(
+            "onit help stauts",
+            "onit: there is no verb stauts; did you mean: onit help status\n",
+        );
+        check("onit completions", "onit: which shell? onit completions bash|zsh|fish\n");
+    }
+
+    #[test]
+    fn what_is_asked_is_taken_apart() {
+        let check = |line: &str, socket: Option<&str>, what: What| {
+            let socket = socket.map(PathBuf::from);
+            assert_eq!(parse(line), Ok(Verb::Ask(Ask { socket, what })), "{line}");
+        };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let patient = Patience { wait: true, timeout: None };
+        check(
+            "onit logs -fn5 web --json",
+            None,
+            What::Logs { names: names(&["web"]), follow: true, lines: Some(5), json: true },
+        );
+        check(
+            "onit status --socket=/s -w",
+            Some("/s"),
+            What::Status { names: names(&[]), json: false, watch: true },
+        );
+        check(
+            "onit stop --with-dependents a b-* --timeout 90",
+            None,
+            What::Stop {
+                names: names(&["a", "b-*"]),
+                dependents: Dependents::Stop,
+                patience: Patience { wait: true, timeout: Some(Duration::from_secs(90)) },
+            },
+        );
+        check(
+            "onit signal rtmin+3 web",
+            None,
+            What::Signal { signal: Signal::HALT, names: names(&["web"]) },
+        );
+        check("onit health", None, What::Health { level: "ready" });
+        check("onit shutdown", None, What::Shutdown { exit_code: None, patience: patient });
+        let run = parse("onit run --log-timestamps --socket /s / -- ls");
+        let Ok(Verb::Run(run)) = run else { panic!("{run:?}") };
+        assert_eq!((run.log_timestamps, run.socket), (Some("true".into()), Some("/s".into())));
     }
 }

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ const DEFAULT_SOURCE: &str = "/etc/onit/services";
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Supervises until it is over.
-pub fn run(run: Run) -> ExitCode {
+pub fn run(run: Run) -> u8 {
     last_words::prepare();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let clock = Clock::start();
@@ -38,25 +37,25 @@ pub fn run(run: Run) -> ExitCode {
         Ok(order) => order,
         Err(text) => {
             complain(&text);
-            return ExitCode::from(USAGE);
+            return USAGE;
         }
     };
     let loaded = match order.load() {
         Ok(loaded) => loaded,
         Err(problems) => {
             complain(&listing::problems(&problems));
-            return ExitCode::from(USAGE);
+            return USAGE;
         }
     };
     match supervise(order, loaded, clock) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(Unable::Taken(text)) => {
             complain(&text);
-            ExitCode::from(USAGE)
+            USAGE
         }
         Err(Unable::Refused(refused)) => {
             complain(&format!("onit: cannot start: {refused}\n"));
-            ExitCode::from(u8::try_from(FAULT).unwrap_or(1))
+            u8::try_from(FAULT).unwrap_or(1)
         }
     }
 }
@@ -95,7 +94,7 @@ impl Order {
             log_format: run.log_format,
             log_level: run.log_level,
             log_timestamps: run.log_timestamps,
-            socket: run.socket.map(PathBuf::into_os_string),
+            socket: run.socket,
         };
         Ok(Self { sources, main: run.command, environment, options })
     }
@@ -113,7 +112,7 @@ impl Order {
 }
 
 /// Prints the plan, or every problem.
-pub fn check(check: &Check) -> ExitCode {
+pub fn check(check: &Check) -> u8 {
     signals::release();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let sources = sources(&check.sources, &environment);
@@ -121,7 +120,7 @@ pub fn check(check: &Check) -> ExitCode {
     let request = Request { sources: &sources, main: None, environment: &environment, options };
     let result = config::load(&request, &Disk);
     say(&listing::render(&result));
-    ExitCode::from(if result.is_ok() { 0 } else { USAGE })
+    if result.is_ok() { 0 } else { USAGE }
 }
 
 /// The sources of the command line, else those of the environment, else the usual one if it is
@@ -195,7 +194,9 @@ fn make_place(path: Option<&Path>) -> Result<Option<Place>, Unable> {
     match place::make(path) {
         Ok(place) => Ok(Some(place)),
         Err(Unplaced::Taken { path, pid }) => {
-            let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+            // One of another PID namespace has no number here.
+            let who = pid.filter(|pid| *pid > 0).map(|pid| format!(" (process {pid})"));
+            let who = who.unwrap_or_default();
             let path = path.display();
             Err(Unable::Taken(format!(
                 "onit: another onit{who} answers at {path}; nothing was started; \

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::table::{Cell, lined_up};
 use crate::config::Loaded;
 use crate::service::{Condition, Kind, Node, Plan, Problem, Restart};
 
@@ -27,24 +28,11 @@ pub fn problems(problems: &[Problem]) -> String {
 }
 
 fn plan(loaded: &Loaded) -> String {
-    let head = ["NAME", "TYPE", "RESTART", "WAITS FOR", "COMMAND"].map(str::to_owned);
+    let head = ["NAME", "TYPE", "RESTART", "WAITS FOR", "COMMAND"].map(Cell::from).to_vec();
     let nodes = loaded.plan.nodes();
-    let rows: Vec<[String; 5]> =
+    let rows: Vec<Vec<Cell>> =
         std::iter::once(head).chain(nodes.iter().map(|node| row(&loaded.plan, node))).collect();
-    let mut widths = [0; 5];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = usize::max(*width, cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
+    let mut text = lined_up(&rows, None);
     if !loaded.plan.disabled().is_empty() {
         let names: Vec<&str> = loaded.plan.disabled().iter().map(|name| name.as_str()).collect();
         let _ = writeln!(text, "not enabled: {}", names.join(", "));
@@ -52,7 +40,7 @@ fn plan(loaded: &Loaded) -> String {
     text
 }
 
-fn row(plan: &Plan, node: &Node) -> [String; 5] {
+fn row(plan: &Plan, node: &Node) -> Vec<Cell> {
     let spec = &node.spec;
     let kind = match spec.kind {
         Kind::Service => "service",
@@ -82,7 +70,7 @@ fn row(plan: &Plan, node: &Node) -> [String; 5] {
     let command: Vec<String> =
         spec.command.words().map(|word| quoted(&word.to_string_lossy())).collect();
     let command = shortened(&command.join(" "));
-    [spec.name.to_string(), kind.to_owned(), restart.to_owned(), waits, command]
+    vec![spec.name.as_str().into(), kind.into(), restart.into(), waits.into(), command.into()]
 }
 
 /// What fits beside the rest: a script is told by how it begins.
@@ -95,7 +83,7 @@ fn shortened(command: &str) -> String {
 }
 
 /// As one would type it; long scripts on one line.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -5,15 +5,32 @@
 //! | `args.rs` | what the words on the command line mean |
 //! | `boot.rs` | `onit run`: from the words to the loop |
 //! | `check.rs` | `onit check`: the plan, or its problems, as text |
+//! | `client.rs` | the verbs that speak to a running onit |
+//! | `completions.rs` | `onit completions` |
+//! | `connection.rs` | how they do |
+//! | `help.rs` | `onit --help` |
+//! | `manual.rs` | `onit manual` |
+//! | `status.rs` | `onit status`: a line a service, or the story of one |
+//! | `table.rs` | columns that line up |
+//! | `verbs.rs` | the table of verbs, from which help, completions and the manual are made |
+//! | `words.rs` | options and operands, by that table |
 #![forbid(unsafe_code)]
 
 pub mod args;
 pub mod boot;
 pub mod check;
+pub mod client;
+pub mod completions;
+pub mod connection;
+pub mod help;
+pub mod manual;
+pub mod status;
+pub mod table;
+pub mod verbs;
+pub mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use args::Verb;
 
@@ -23,21 +40,30 @@ use crate::linux::signals;
 pub const USAGE: u8 = 2;
 
 /// Does what `words`, the whole command line, ask for.
-pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     // Before anything else: see linux/signals.rs.
     signals::hold();
     match Verb::parse(words) {
         Ok(Verb::Run(run)) => boot::run(run),
         Ok(Verb::Check(check)) => boot::check(&check),
+        Ok(Verb::Ask(ask)) => client::run(ask),
+        Ok(Verb::Completions(shell)) => print(&completions::script(shell)),
+        Ok(Verb::Manual) => print(&manual::page()),
         Err(refusal) => {
             if refusal.code == 0 {
                 say(&refusal.text);
             } else {
                 complain(&refusal.text);
             }
-            ExitCode::from(refusal.code)
+            refusal.code
         }
     }
+}
+
+/// Says what was asked for, and nothing else.
+fn print(text: &str) -> u8 {
+    say(text);
+    0
 }
 
 /// To standard output. A reader that is gone is no reason to fail.

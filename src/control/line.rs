@@ -82,6 +82,12 @@ pub struct Status {
     pub waits_for: Vec<Link>,
     /// Its last ends, the latest last.
     pub exits: Vec<Exit>,
+    /// CPU time of its processes, in milliseconds. Added by `onit status --json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// Resident memory of its processes, in bytes. Added by `onit status --json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// Somebody who is waited for.
@@ -234,6 +240,17 @@ impl End {
     #[must_use]
     pub fn failed(error: &str, message: impl Into<String>) -> Self {
         Self { ok: false, error: Some(error.to_owned()), message: message.into() }
+    }
+}
+
+impl Status {
+    /// Services as one list, for `onit status --json`; with its end.
+    #[must_use]
+    pub fn list(all: &[Self]) -> String {
+        // Nothing in it can fail to be written.
+        let mut text = serde_json::to_string(all).unwrap_or_default();
+        text.push('\n');
+        text
     }
 }
 

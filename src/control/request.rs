@@ -97,6 +97,15 @@ impl Request {
         Self { onit: VERSION, verb: verb.to_owned(), names, ..Self::default() }
     }
 
+    /// The request as a line, with its end.
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
+        // Nothing in it can fail to be written.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
     /// Takes one line, without its end, as a request.
     ///
     /// # Errors
@@ -283,8 +292,8 @@ mod tests {
     #[test]
     fn what_a_client_writes_is_what_is_read() {
         let request = Request { follow: Some(true), ..Request::new("logs", vec!["web".into()]) };
-        let line = serde_json::to_string(&request).unwrap();
-        assert_eq!(line, r#"{"onit":1,"do":"logs","names":["web"],"follow":true}"#);
-        assert_eq!(Request::parse(line.as_bytes()), Ok(request));
+        let line = request.line();
+        assert_eq!(line, br#"{"onit":1,"do":"logs","names":["web"],"follow":true}"#.iter().chain(b"\n").copied().collect::<Vec<u8>>());
+        assert_eq!(Request::parse(&line), Ok(request));
     }
 }

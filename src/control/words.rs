@@ -125,6 +125,8 @@ pub fn status(report: &Report, scene: &Scene<'_>) -> Status {
         depends_on: spec.depends_on.iter().map(|other| other.name.to_string()).collect(),
         waits_for: report.chain.iter().map(link).collect(),
         exits: report.past.iter().map(|past| exit(past, scene)).collect(),
+        cpu_ms: None,
+        memory_bytes: None,
     }
 }
 

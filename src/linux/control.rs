@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 
 use nix::sys::epoll::EpollFlags;
 use nix::unistd::geteuid;
@@ -41,7 +39,6 @@ pub struct Control {
 /// Where clients come in.
 struct Door {
     place: Place,
-    listener: UnixListener,
     /// Whether it is watched. Not while there are no descriptors to be had.
     is_open: bool,
 }
@@ -81,10 +78,9 @@ impl Control {
     /// A control socket at `place`; without one nobody can ask.
     #[must_use]
     pub fn new(place: Option<Place>, tail: Tail, reactor: &Reactor) -> Self {
-        let door = place.and_then(|place| {
-            let listener = UnixListener::from(place.listener.try_clone().ok()?);
-            let is_open = reactor.watch(listener.as_fd(), Token::Door).is_ok();
-            Some(Door { place, listener, is_open })
+        let door = place.map(|place| {
+            let is_open = reactor.watch(place.listener.as_fd(), Token::Door).is_ok();
+            Door { place, is_open }
         });
         Self {
             door,
@@ -96,12 +92,6 @@ impl Control {
             waiting: 0,
             tail,
         }
-    }
-
-    /// Where the socket is.
-    #[must_use]
-    pub fn path(&self) -> Option<&PathBuf> {
-        self.door.as_ref().map(|door| &door.place.path)
     }
 
     /// Closes the door, and removes it from the file system. Who is inside sees the end of onit as
@@ -118,7 +108,7 @@ impl Control {
     pub fn accept(&mut self, reactor: &Reactor) {
         for _ in 0..ACCEPTS_A_TURN_MAX {
             let Some(door) = &mut self.door else { return };
-            match door.listener.accept() {
+            match door.place.listener.accept() {
                 Ok((stream, _)) => self.admit(OwnedFd::from(stream), reactor),
                 Err(error) => match error.raw_os_error() {
                     // Who was there has gone.
@@ -127,7 +117,7 @@ impl Control {
                     // No descriptor or memory to be had, and the door would stay readable: it is
                     // looked at again when something else has happened.
                     _ => {
-                        reactor.forget(door.listener.as_fd());
+                        reactor.forget(door.place.listener.as_fd());
                         door.is_open = false;
                         return;
                     }
@@ -141,7 +131,7 @@ impl Control {
         if let Some(door) = &mut self.door
             && !door.is_open
         {
-            door.is_open = reactor.watch(door.listener.as_fd(), Token::Door).is_ok();
+            door.is_open = reactor.watch(door.place.listener.as_fd(), Token::Door).is_ok();
         }
     }
 

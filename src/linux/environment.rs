@@ -147,6 +147,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::service::Pattern;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()

@@ -76,7 +76,7 @@ pub fn downwards(roots: impl IntoIterator<Item = i32>) -> Vec<Kin> {
 
 /// The children of a process, of all its threads: proc_pid_task(5). Our own too, since an orphan
 /// may be given to any of our threads.
-fn children(process: &str) -> Vec<i32> {
+pub(super) fn children(process: &str) -> Vec<i32> {
     let mut all = Vec::new();
     #[expect(clippy::disallowed_methods, reason = "a directory of /proc is on no dead mount")]
     let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return all };
@@ -118,7 +118,7 @@ fn number(text: &[u8]) -> Option<i32> {
 
 /// Reads a file of /proc, which never blocks for those that are read here.
 #[expect(clippy::disallowed_methods, reason = "files of /proc are no FIFOs and on no dead mount")]
-fn read_into(path: &std::path::Path, text: &mut Vec<u8>) -> bool {
+pub(super) fn read_into(path: &std::path::Path, text: &mut Vec<u8>) -> bool {
     File::open(path).and_then(|mut file| file.read_to_end(text)).is_ok()
 }
 

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod console;
 pub mod control;
+pub mod entry;
 pub mod environment;
 mod errno;
 pub mod files;
@@ -28,6 +29,7 @@ pub mod spawn;
 pub mod tail;
 pub mod terminal;
 pub mod thread;
+pub mod usage;
 pub mod users;
 
 use std::collections::BTreeSet;
@@ -43,7 +45,7 @@ use crate::control::Scene;
 use crate::limits::{KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, REAPS_A_TURN_MAX};
 use crate::run::Host;
 use crate::service::{
-    Exit, Failure, Kind, Leftovers, Level, Role, RunId, Scope, Signal, Spec, Time,
+    Exit, Failure, Kind, Leftovers, Level, Place, Problem, Role, RunId, Scope, Signal, Spec, Time,
 };
 use crate::supervisor::{Action, Event, Wake};
 
@@ -51,7 +53,7 @@ use clock::Clock;
 use console::Console;
 use control::Control;
 use kin::Kin;
-use place::Place;
+use place::Place as SocketPlace;
 use reactor::{Reactor, Ready, Token};
 use runs::{Remains, Run, Runs, Start};
 use signals::Signals;
@@ -97,7 +99,7 @@ pub struct Parts {
     /// The log path.
     pub console: Console,
     /// The control socket, if there is one.
-    pub place: Option<Place>,
+    pub place: Option<SocketPlace>,
     /// What reads the sources again.
     pub load: Load,
     /// onit's own environment.
@@ -118,8 +120,7 @@ impl Linux {
     pub fn new(parts: Parts) -> Result<Self, Errno> {
         let reactor = Reactor::new()?;
         reactor.watch(parts.signals.descriptor(), Token::Signals)?;
-        let sources = Sources::new(parts.load)?;
-        reactor.watch(sources.descriptor(), Token::Sources)?;
+        let sources = Sources::new(parts.load);
         let control = Control::new(parts.place, Tail::new(parts.console.rings()), &reactor);
         Ok(Self {
             clock: parts.clock,
@@ -478,7 +479,18 @@ impl Host for Linux {
                 let scene = scene(&self.clock, &pid);
                 self.control.reply(ticket, *answer, &self.reactor, &scene, &mut self.found);
             }
-            Action::ReadPlan => self.sources.read(),
+            Action::ReadPlan => {
+                let watched = match self.sources.read() {
+                    Ok(done) => self.reactor.watch(done, Token::Sources).map_err(|errno| {
+                        let what = format!("cannot wait for the sources: {errno}");
+                        Problem::new(Place::file("reload"), what)
+                    }),
+                    Err(problem) => Err(problem),
+                };
+                if let Err(problem) = watched {
+                    self.found.push(Event::PlanRead { result: Err(vec![problem]) });
+                }
+            }
             Action::Forget { service } => self.console.close(&service),
         }
     }

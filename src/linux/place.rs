@@ -2,7 +2,7 @@
 //! the same places.
 
 use std::fs::DirBuilder;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub const USUAL: &str = "/run/onit.sock";
 /// The socket that was made.
 #[derive(Debug)]
 pub struct Place {
-    /// What clients connect to.
-    pub listener: OwnedFd,
+    /// What clients connect to; does not block.
+    pub listener: UnixListener,
     /// Where it is.
     pub path: PathBuf,
     /// What it is in the file system, to know it again.
@@ -180,7 +180,7 @@ fn make_at(path: &Path) -> Result<Place, Unplaced> {
     }
     .map(|listener| {
         let identity = identity(path).unwrap_or_default();
-        Place { listener, path: path.to_owned(), identity }
+        Place { listener: UnixListener::from(listener), path: path.to_owned(), identity }
     })
 }
 
@@ -190,17 +190,11 @@ fn bind_to(path: &Path) -> Result<OwnedFd, Error> {
     // Before it has a name: the name is made with the mode of the socket, less the umask, so there
     // is no moment at which others could connect.
     fchmod(&listener, Mode::from_bits_truncate(0o600))?;
-    bind(std::os::fd::AsRawFd::as_raw_fd(&listener), &UnixAddr::new(path)?)?;
+    bind(listener.as_raw_fd(), &UnixAddr::new(path)?)?;
     listen(&listener, Backlog::MAXALLOWABLE)?;
     Ok(listener)
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
     path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
-}
-
-/// The listener as std knows it, to accept from.
-#[must_use]
-pub fn listener(descriptor: OwnedFd) -> UnixListener {
-    UnixListener::from(descriptor)
 }

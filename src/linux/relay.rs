@@ -247,7 +247,7 @@ impl Relay {
             streams: BTreeMap::new(),
             buffer: vec![0; READ_BYTES],
         };
-        thread::start("onit-relay", "a thread for the output", move || worker.run())?;
+        thread::start(c"onit-relay", "a thread for the output", move || worker.run())?;
         Ok(Self { shared })
     }
 
@@ -680,6 +680,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use nix::sys::signal::SigSet;
+
     use super::*;
     use crate::output::{Shape, Stream, Style};
     use crate::service::{Format, Name};

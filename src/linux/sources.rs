@@ -4,10 +4,9 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 
-use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::relay::lock;
+use super::relay::{errno, lock};
 use super::thread;
 use crate::service::{Place, Plan, Problem};
 
@@ -20,46 +19,49 @@ pub type Outcome = Result<Plan, Vec<Problem>>;
 /// The sources, and a reading of them that may be under way.
 pub struct Sources {
     load: Load,
+    reading: Option<Reading>,
+}
+
+struct Reading {
     outcome: Arc<Mutex<Option<Outcome>>>,
+    /// Written to when there is an outcome.
     done: Arc<EventFd>,
 }
 
 impl Sources {
     /// Nothing is being read yet.
+    #[must_use]
+    pub fn new(load: Load) -> Self {
+        Self { load, reading: None }
+    }
+
+    /// Begins to read them. What can be waited for becomes readable when that is done; without it
+    /// this is the outcome.
     ///
     /// # Errors
-    /// No descriptor to be had.
-    pub fn new(load: Load) -> Result<Self, Errno> {
-        let done = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Self { load, outcome: Arc::default(), done: Arc::new(done) })
-    }
-
-    /// What becomes readable when they have been read.
-    #[must_use]
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.done.as_fd()
-    }
-
-    /// Begins to read them.
-    pub fn read(&self) {
-        let (load, outcome) = (Arc::clone(&self.load), Arc::clone(&self.outcome));
-        let done = Arc::clone(&self.done);
+    /// They cannot be read now, and why.
+    pub fn read(&mut self) -> Result<BorrowedFd<'_>, Problem> {
+        let failed = |what: String| Problem::new(Place::file("reload"), what);
+        let done = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|error| failed(format!("cannot wait for the sources: {}", errno(error))))?;
+        let done = Arc::new(done);
+        let outcome = Arc::new(Mutex::new(None));
+        let (load, result, wake) =
+            (Arc::clone(&self.load), Arc::clone(&outcome), Arc::clone(&done));
         let work = move || {
-            let result = load();
-            *lock(&outcome) = Some(result);
-            let _ = done.write(1);
+            let plan = load();
+            *lock(&result) = Some(plan);
+            let _ = wake.write(1);
         };
-        if let Err(failure) = thread::start("onit-reload", "a thread to read the sources", work) {
-            let problem = Problem::new(Place::file("reload"), failure.to_string());
-            *lock(&self.outcome) = Some(Err(vec![problem]));
-            let _ = self.done.write(1);
-        }
+        thread::start(c"onit-reload", "a thread to read the sources", work)
+            .map_err(|failure| failed(failure.to_string()))?;
+        Ok(self.reading.insert(Reading { outcome, done }).done.as_fd())
     }
 
     /// What has been read, if it has.
-    #[must_use]
-    pub fn take(&self) -> Option<Outcome> {
-        let _ = self.done.read();
-        lock(&self.outcome).take()
+    pub fn take(&mut self) -> Option<Outcome> {
+        let outcome = self.reading.as_ref().and_then(|reading| lock(&reading.outcome).take())?;
+        self.reading = None;
+        Some(outcome)
     }
 }

@@ -67,7 +67,7 @@ pub enum Handover {
 pub struct Original {
     /// The limit of descriptors, soft and hard.
     pub nofile: (u64, u64),
-    /// The signals that were found ignored, and those that onit catches. (Rust's runtime ignores
+    /// The signals that were found ignored, and those that onit catches. (onit ignores
     /// SIGPIPE; that one is always reset.)
     pub signals: Vec<Signal>,
 }

@@ -85,7 +85,7 @@ impl Tail {
             epoll.add(shared.rings.wake().map_err(failed)?, event).map_err(failed)?;
             let worker =
                 Worker { shared: Arc::clone(shared), epoll, viewers: BTreeMap::new(), last: WAKE };
-            thread::start("onit-tail", "a thread to show output", move || worker.run())?;
+            thread::start(c"onit-tail", "a thread to show output", move || worker.run())?;
             state.is_running = true;
         }
         shared.clients.fetch_add(1, Ordering::SeqCst);

@@ -4,7 +4,7 @@
 //! tcsetpgrp(3) from the background would stop us otherwise.
 
 use std::fs::OpenOptions;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::ptr;
 
@@ -26,6 +26,20 @@ pub enum Terminal {
         /// Whether that group is in the foreground; ask [`is_foreground`] before.
         foreground: bool,
     },
+}
+
+/// How wide the terminal at `descriptor` is, in columns; none if it is no terminal.
+#[must_use]
+pub fn columns(descriptor: BorrowedFd<'_>) -> Option<usize> {
+    // SAFETY: all zeroes are a valid winsize.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: TIOCGWINSZ fills in the winsize it is given; see tty_ioctl(4).
+    let result = unsafe { libc::ioctl(descriptor.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    // A terminal that does not know its size says 0.
+    (result == 0).then_some(match size.ws_col {
+        0 => 80,
+        columns => usize::from(columns),
+    })
 }
 
 /// Gives up the controlling terminal. Whether there was one.

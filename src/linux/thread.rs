@@ -1,33 +1,77 @@
 //! Threads beside the loop: each starts with all signals blocked, so that the kernel gives a signal
 //! to nobody but the loop.
+//!
+//! By pthread_create(3) and not by std, whose threads look for their stack's guard page in
+//! /proc/self/maps: see docs/decisions/0015-without-the-runtime.md.
 
+use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+
+use nix::errno::Errno;
+use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use crate::limits::THREAD_STACK_BYTES;
-use crate::service::{Errno, Failure};
+use crate::service::Failure;
 
 use super::relay::errno;
+
+/// What a thread does, and what it is called.
+struct Work {
+    name: &'static CStr,
+    work: Box<dyn FnOnce() + Send>,
+}
 
 /// Starts a thread called `name` that does `work` and then ends. Nobody waits for it. `what` says
 /// what it is, as it follows "cannot start".
 ///
 /// # Errors
 /// No thread is to be had.
-pub fn start(name: &str, what: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+pub fn start(
+    name: &'static CStr,
+    what: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), Failure> {
     let failed = |error| Failure::errno("start", what, errno(error));
     // A new thread inherits the mask of the one that starts it; with a mask set by itself, it
     // would for a moment be the one that the kernel gives a signal to. See pthreads(7).
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(failed)?;
-    let thread = std::thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(THREAD_STACK_BYTES)
-        .spawn(work);
+    let result = create(Box::new(Work { name, work: Box::new(work) }));
     let unmasked = mask.thread_set_mask();
-    match thread {
-        Ok(_detached) => unmasked.map_err(failed),
-        Err(error) => {
-            let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno);
-            Err(Failure::errno("start", what, errno))
-        }
-    }
+    result.and(unmasked).map_err(failed)
+}
+
+fn create(work: Box<Work>) -> Result<(), Errno> {
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let attributes = attributes.as_mut_ptr();
+    // SAFETY: a place for attributes, which the call fills in.
+    check(unsafe { libc::pthread_attr_init(attributes) })?;
+    // SAFETY: initialised above, and so below. A size that is refused leaves the usual one.
+    let _ = unsafe { libc::pthread_attr_setstacksize(attributes, THREAD_STACK_BYTES) };
+    // SAFETY: as above. Without it, an ended thread would be kept for somebody to ask about it.
+    let _ = unsafe { libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED) };
+    let work = Box::into_raw(work).cast::<c_void>();
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
+    // SAFETY: `begin` takes what it is handed here, once; the attributes are initialised.
+    let result = unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, begin, work) };
+    // SAFETY: initialised above, and not used any more.
+    let _ = unsafe { libc::pthread_attr_destroy(attributes) };
+    check(result).inspect_err(|_| {
+        // SAFETY: no thread has taken it, so it is still ours, made by `Box::into_raw` above.
+        drop(unsafe { Box::from_raw(work.cast::<Work>()) });
+    })
+}
+
+extern "C" fn begin(work: *mut c_void) -> *mut c_void {
+    // SAFETY: `create` hands it to this thread alone, made by `Box::into_raw`.
+    let work = unsafe { Box::from_raw(work.cast::<Work>()) };
+    let _ = prctl::set_name(work.name);
+    (work.work)();
+    null_mut()
+}
+
+/// The pthread functions return their error.
+fn check(error: i32) -> Result<(), Errno> {
+    if error == 0 { Ok(()) } else { Err(Errno::from_raw(error)) }
 }

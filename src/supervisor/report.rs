@@ -92,7 +92,12 @@ impl Report {
     #[must_use]
     pub fn why(&self, now: Time) -> String {
         match &self.state {
-            State::Down => "stopped on request".to_owned(),
+            State::Down => match self.past.last() {
+                Some(Past { end, cause: Cause::Asked, .. }) => {
+                    format!("stopped on request ({end})")
+                }
+                Some(_) | None => "stopped on request".to_owned(),
+            },
             State::Waiting => self.waits(),
             State::Starting { .. } => self.starts(now),
             State::Up { .. } => match (self.goal, self.spec.kind) {

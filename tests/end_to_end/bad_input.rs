@@ -52,7 +52,7 @@ fn sources_that_are_none_are_named() {
     check(&["/no/such/place"], "no such source: /no/such/place");
     check(&["bash"], "did you mean: onit -- bash");
     check(&["stauts"], "did you mean: onit status");
-    check(&["status"], "`onit status` is not supported yet");
+    check(&["convert"], "`onit convert` is not supported yet");
     check(&["--stop-timeot", "3s", "--", "true"], "--stop-timeot");
     check(&["--stop-timeout", "soon", "--", "true"], "--stop-timeout: `soon` is no duration");
     check(&["/etc/passwd"], "the name of a service file ends in .toml");
@@ -121,7 +121,7 @@ fn an_environment_that_is_not_utf8_passes() {
 #[test]
 fn few_descriptors_are_a_failure_of_those_who_find_none() {
     let mut scene = Scene::init().before_exec(|| {
-        let limit = libc::rlimit { rlim_cur: 20, rlim_max: 20 };
+        let limit = libc::rlimit { rlim_cur: 24, rlim_max: 24 };
         // SAFETY: setrlimit reads the limit it is given.
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
         Ok(())

@@ -148,7 +148,14 @@ impl Scene {
     /// Adds the folder of the services as a source.
     pub fn with_services(mut self) -> Self {
         self.arguments.push(self.folder.join("services").into());
-        self
+        // All tests share /run.
+        let socket = self.socket();
+        self.env("ONIT_SOCKET", socket)
+    }
+
+    /// Where its control socket is.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("onit.sock")
     }
 
     pub fn args(mut self, words: &[&str]) -> Self {

@@ -236,7 +236,7 @@ fn signals_reach_whom_they_are_meant_for() {
     running.signal(libc::SIGUSR1);
     running.wait_for("web | usr1");
     running.signal(libc::SIGHUP);
-    running.wait_for_notice("reload is not supported yet");
+    running.wait_for_notice("reloaded; nothing has changed");
     running.signal(libc::SIGWINCH);
     let ended = running.finish();
     assert_eq!(ended.code, 0);
