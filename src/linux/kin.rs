@@ -112,13 +112,13 @@ fn mark(pid: i32) -> Option<RunId> {
     soft.checked_sub(spawn::MARK).map(RunId)
 }
 
-fn number(text: &[u8]) -> Option<i32> {
+pub(super) fn number(text: &[u8]) -> Option<i32> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
 /// Reads a file of /proc, which never blocks for those that are read here.
 #[expect(clippy::disallowed_methods, reason = "files of /proc are no FIFOs and on no dead mount")]
-pub(super) fn read_into(path: &std::path::Path, text: &mut Vec<u8>) -> bool {
+fn read_into(path: &std::path::Path, text: &mut Vec<u8>) -> bool {
     File::open(path).and_then(|mut file| file.read_to_end(text)).is_ok()
 }
 

@@ -55,7 +55,7 @@ pub fn make(path: Option<&Path>) -> Result<Place, Unplaced> {
         return make_at(path);
     }
     let mut failure = None;
-    for path in usual_places() {
+    for path in [first_place(), second_place()] {
         if let Some(directory) = path.parent() {
             prepare(directory);
         }
@@ -81,7 +81,9 @@ pub fn connect(path: Option<&Path>) -> Result<UnixStream, Failure> {
         return UnixStream::connect(path).map_err(|error| failed(path, error));
     }
     let mut first = None;
-    for path in usual_places() {
+    // The second is only looked for when the first is not there.
+    for place in [first_place, second_place] {
+        let path = place();
         match UnixStream::connect(&path) {
             Ok(stream) => {
                 let uid = peer(stream.as_fd()).map(|(uid, _)| uid);
@@ -114,14 +116,18 @@ impl Place {
     }
 }
 
-/// `/run`, or a directory of ours in memory. Pods share /dev/shm between containers, so its name
-/// tells users and process namespaces apart.
-fn usual_places() -> [PathBuf; 2] {
+fn first_place() -> PathBuf {
+    PathBuf::from(USUAL)
+}
+
+/// A directory of ours in memory. Pods share /dev/shm between containers, so its name tells users
+/// and process namespaces apart.
+fn second_place() -> PathBuf {
     let uid = geteuid();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     let namespace: String =
         namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
-    [PathBuf::from(USUAL), PathBuf::from(format!("/dev/shm/onit-{uid}-{namespace}/onit.sock"))]
+    PathBuf::from(format!("/dev/shm/onit-{uid}-{namespace}/onit.sock"))
 }
 
 /// Makes the directory if it is missing. What fails is found out when the socket is made.

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use nix::unistd::{SysconfVar, sysconf};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{SysconfVar, read, sysconf};
 
-use super::kin::{children, read_into};
+use super::kin::{children, number};
 use crate::limits::KIN_MAX;
 
 /// What a process and everybody below it use.
@@ -25,33 +27,63 @@ pub fn of(pid: i32) -> Option<Usage> {
     let mut usage = None;
     let mut to_visit = vec![pid];
     let mut visited = 0usize;
+    // One read is enough for what is read here, and one buffer for all.
+    let mut buffer = [0; 4096];
     while let Some(pid) = to_visit.pop() {
-        let mut text = Vec::new();
-        if !read_into(format!("/proc/{pid}/stat").as_ref(), &mut text) {
+        let Some(text) = read_once(&format!("/proc/{pid}/stat"), &mut buffer) else { continue };
+        let Some(stat) = Stat::parse(text) else { continue };
+        let all: &mut Usage = usage.get_or_insert_default();
+        let cpu = Duration::from_secs(stat.ticks).checked_div(ticks).unwrap_or_default();
+        all.cpu = all.cpu.saturating_add(cpu);
+        all.memory = all.memory.saturating_add(stat.pages.saturating_mul(u64::from(page)));
+        visited = visited.saturating_add(1);
+        if visited >= KIN_MAX {
             continue;
         }
-        let Some((cpu, pages)) = parse(&text) else { continue };
-        let all: &mut Usage = usage.get_or_insert_default();
-        let cpu = Duration::from_secs(cpu).checked_div(ticks).unwrap_or_default();
-        all.cpu = all.cpu.saturating_add(cpu);
-        all.memory = all.memory.saturating_add(pages.saturating_mul(u64::from(page)));
-        visited = visited.saturating_add(1);
-        if visited < KIN_MAX {
+        if stat.threads > 1 {
             to_visit.extend(children(&pid.to_string()));
+            continue;
+        }
+        // Most have one thread, which bears the number of the process.
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        match read_once(&path, &mut buffer) {
+            Some(text) if text.len() < 4096 => {
+                to_visit.extend(text.split(|byte| *byte == b' ').filter_map(number));
+            }
+            Some(_) => to_visit.extend(children(&pid.to_string())),
+            None => {}
         }
     }
     usage
 }
 
-/// Fields 14 and 15 together, and 24: utime, stime and rss of proc_pid_stat(5). The name of the
-/// program, in parentheses, may hold anything.
-fn parse(stat: &[u8]) -> Option<(u64, u64)> {
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')?.checked_add(1)?;
-    let text = std::str::from_utf8(stat.get(behind_name..)?).ok()?;
-    let field = |number: usize| -> Option<u64> {
-        text.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
-    };
-    Some((field(14)?.saturating_add(field(15)?), field(24)?))
+/// What is said of a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    ticks: u64,
+    threads: u64,
+    pages: u64,
+}
+
+impl Stat {
+    /// Fields 14 and 15 together, 20, and 24: utime, stime, num_threads and rss of
+    /// proc_pid_stat(5). The name of the program, in parentheses, may hold anything.
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let behind_name = stat.iter().rposition(|byte| *byte == b')')?.checked_add(1)?;
+        let text = std::str::from_utf8(stat.get(behind_name..)?).ok()?;
+        let mut fields = text.split_ascii_whitespace().skip(14 - 3);
+        let mut next = |skip: usize| -> Option<u64> { fields.nth(skip)?.parse().ok() };
+        let ticks = next(0)?.saturating_add(next(0)?);
+        Some(Self { ticks, threads: next(20 - 16)?, pages: next(24 - 21)? })
+    }
+}
+
+/// A file of /proc, as far as it fits.
+fn read_once<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let file = open(path, flags, Mode::empty()).ok()?;
+    let bytes = read(&file, buffer).ok()?;
+    buffer.get(..bytes)
 }
 
 /// Both are known to be there on Linux; 1 keeps a division harmless.
@@ -65,9 +97,9 @@ mod tests {
 
     #[test]
     fn fields_are_counted_behind_the_name() {
-        let stat = b"7 (a ) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 10 20 0 0 20 0 1 0 99 1000 42 18\n";
-        assert_eq!(parse(stat), Some((30, 42)));
-        assert_eq!(parse(b"7 (sh"), None);
+        let stat = b"7 (a ) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 10 20 0 0 20 0 3 0 99 1000 42 18\n";
+        assert_eq!(Stat::parse(stat), Some(Stat { ticks: 30, threads: 3, pages: 42 }));
+        assert_eq!(Stat::parse(b"7 (sh"), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 
 mod bad_input;
 mod children;
+mod control;
 mod output;
 mod panic;
 mod sandbox;
