@@ -16,10 +16,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onit::cli::args::Verb;
+use onit::cli::args::{Shell, Verb};
 use onit::cli::check::render;
+use onit::cli::{completions, manual};
 use onit::config::keys::{self, Key};
 use onit::config::{Files, Loaded, Options, Request, load};
+use onit::control::{End, Line, Session};
 use onit::service::{Argv, Errno, Problem};
 
 /// Every folder in `tests/golden/config/` is a source; beside it stands what `onit check` says. A
@@ -81,6 +83,73 @@ fn the_help_is_what_it_was() {
         Path::new("tests/golden/help-check.expected"),
         &help(&["onit", "check", "--help"]).text,
     );
+    compare(
+        Path::new("tests/golden/help-status.expected"),
+        &help(&["onit", "help", "status"]).text,
+    );
+    compare(Path::new("tests/golden/manual.expected"), &manual::page());
+    for (name, shell) in [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)] {
+        let path = format!("tests/golden/completions.{name}.expected");
+        compare(Path::new(&path), &completions::script(shell));
+    }
+}
+
+/// Whatever a client sends, in whatever pieces: it is taken as requests or refused, each line is
+/// answered at most once, nothing grows, and what is answered is what a client can read.
+#[test]
+fn no_bytes_make_the_protocol_stumble() {
+    let seed = std::env::var("SEED").map_or(0x5EED, |seed| seed.parse().unwrap());
+    let mut random = Random(seed);
+    let requests = [
+        r#"{"onit":1,"do":"status","names":["web","worker-*"]}"#,
+        r#"{"onit":1,"do":"stop","names":["*"],"wait":false,"dependents":"stop"}"#,
+        r#"{"onit":1,"do":"signal","names":["w\u00e9b"],"signal":"SIGRTMIN+3"}"#,
+        r#"{"onit":1,"do":"wait","names":["web"],"for":"done"}"#,
+        r#"{"onit":1,"do":"logs","lines":18446744073709551615,"follow":true}"#,
+        r#"{"onit":1,"do":"shutdown","exit_code":255}"#,
+        r#"{"onit":1e0,"do":["status"],"names":{"a":[[[[[[]]]]]]}}"#,
+        r#"{"end":{"ok":true,"error":null,"message":""}}"#,
+        r#"{"event":{"number":1,"time":"","service":"a","from":"up","to":"down","pid":1,"why":""}}"#,
+    ];
+    let texts: Vec<Vec<u8>> = requests.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let mut understood = 0;
+    for _ in 0..50_000 {
+        let mut bytes = Vec::new();
+        for _ in 0..=random.below(3) {
+            let mut text = texts[random.below(texts.len())].clone();
+            for _ in 0..random.below(4) {
+                random.change(&mut text, &texts);
+            }
+            let _ = Line::parse(&text);
+            bytes.extend(text);
+            bytes.push(b'\n');
+        }
+        let mut session = Session::default();
+        let mut answers = 0;
+        let piece = 1 + random.below(100);
+        for chunk in bytes.chunks(piece) {
+            assert!(session.wants_bytes());
+            session.receive(chunk);
+            while let Some(request) = session.next_request() {
+                match request.meaning() {
+                    Ok(_) => {
+                        understood += 1;
+                        session.end(End::ok(""));
+                    }
+                    Err(fault) => session.refuse(&fault),
+                }
+            }
+            for line in session.unsent().split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
+                assert!(matches!(Line::parse(line), Ok(Line::End(_))));
+                answers += 1;
+            }
+            session.sent(session.unsent().len());
+        }
+        assert!(answers <= bytes.iter().filter(|byte| **byte == b'\n').count());
+        session.received_all();
+        assert!(session.is_over());
+    }
+    assert!(understood > 5_000, "{understood}");
 }
 
 /// docs/configuration.md holds the tables of keys between two marks each.
@@ -185,10 +254,13 @@ fn markdown(table: &[Key]) -> String {
         let Key { name, takes, default, meaning, .. } = key;
         let _ = writeln!(text, "| `{name}` | {takes} | {default} | {meaning} |");
     }
-    text.push_str("\nKnown, and refused as \"not supported yet\": ");
+    text.push('\n');
     let later: Vec<String> =
         table.iter().filter(|key| !key.built).map(|key| format!("`{}`", key.name)).collect();
-    let _ = writeln!(text, "{}.\n", later.join(", "));
+    if !later.is_empty() {
+        let later = later.join(", ");
+        let _ = writeln!(text, "Known, and refused as \"not supported yet\": {later}.\n");
+    }
     text
 }
 
