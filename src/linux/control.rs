@@ -104,12 +104,16 @@ impl Control {
 
     // ---- coming in ----
 
-    /// Somebody is at the door.
-    pub fn accept(&mut self, reactor: &Reactor) {
+    /// Somebody is at the door. Who comes in has mostly asked already.
+    pub fn accept(&mut self, reactor: &Reactor, moment: &Moment<'_>, events: &mut Vec<Event>) {
         for _ in 0..ACCEPTS_A_TURN_MAX {
             let Some(door) = &mut self.door else { return };
             match door.place.listener.accept() {
-                Ok((stream, _)) => self.admit(OwnedFd::from(stream), reactor),
+                Ok((stream, _)) => {
+                    if let Some(id) = self.admit(OwnedFd::from(stream), reactor) {
+                        self.serve(id, EpollFlags::EPOLLIN, reactor, moment, events);
+                    }
+                }
                 Err(error) => match error.raw_os_error() {
                     // Who was there has gone.
                     Some(libc::ECONNABORTED | libc::EINTR) => {}
@@ -135,25 +139,25 @@ impl Control {
         }
     }
 
-    fn admit(&mut self, socket: OwnedFd, reactor: &Reactor) {
+    fn admit(&mut self, socket: OwnedFd, reactor: &Reactor) -> Option<u64> {
         let uid = client::peer(socket.as_fd()).map(|(uid, _)| uid);
         if !uid.is_ok_and(|uid| uid == 0 || uid == geteuid().as_raw()) {
             let message = "only root and the user onit runs as may ask";
-            return turn_away(socket.as_fd(), End::failed("denied", message));
+            turn_away(socket.as_fd(), End::failed("denied", message));
+            return None;
         }
         if self.clients.len().saturating_add(self.tail.clients()) >= CLIENTS_MAX {
             self.make_room(reactor);
         }
         if self.clients.len().saturating_add(self.tail.clients()) >= CLIENTS_MAX {
             let message = format!("onit has {CLIENTS_MAX} clients already; try again later");
-            return turn_away(socket.as_fd(), End::failed("busy", message));
+            turn_away(socket.as_fd(), End::failed("busy", message));
+            return None;
         }
         self.last_client = self.last_client.saturating_add(1);
         let id = self.last_client;
         let interest = EpollFlags::EPOLLIN;
-        if reactor.watch(socket.as_fd(), Token::Client(id)).is_err() {
-            return;
-        }
+        reactor.watch(socket.as_fd(), Token::Client(id)).ok()?;
         self.clients.insert(
             id,
             Client {
@@ -168,6 +172,7 @@ impl Control {
                 is_half_closed: false,
             },
         );
+        Some(id)
     }
 
     /// Lets go of the oldest of those that have asked for nothing.

@@ -512,7 +512,12 @@ impl Host for Linux {
         let mut continued = false;
         for (token, flags) in ready.drain(..) {
             match token {
-                Token::Door => self.control.accept(&self.reactor),
+                Token::Door => {
+                    let runs = &self.runs;
+                    let pid = |run| runs.alive(run).map(|run| run.pid);
+                    let scene = scene(&self.clock, &pid);
+                    self.control.accept(&self.reactor, &scene, events);
+                }
                 Token::Client(id) => {
                     let runs = &self.runs;
                     let pid = |run| runs.alive(run).map(|run| run.pid);

@@ -1,5 +1,5 @@
-//! Asking a running onit, and telling it: the client, a client in Python, and clients that are up to
-//! no good.
+//! Asking a running onit, and telling it: the client, a client in Python, and clients that are up
+//! to no good.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
