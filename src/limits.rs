@@ -145,6 +145,9 @@ pub const ANSWER_BYTES_AHEAD: usize = 128 << 10;
 /// checks and people take a handful; the rest is room for scripts that run wild.
 pub const CLIENTS_MAX: usize = 256;
 
+/// More clients than this at the same time leave memory behind that is worth giving back.
+pub const FEW_CLIENTS: usize = 8;
+
 /// Clients taken in one turn of the loop.
 pub const ACCEPTS_A_TURN_MAX: usize = 16;
 
@@ -155,7 +158,7 @@ pub const CLIENT_READ_BYTES: usize = 16 << 10;
 pub const REPORTS_A_TURN_MAX: usize = 128;
 
 /// Services that wait to be put into words, over all clients: each is some hundred bytes.
-pub const REPORTS_WAITING_MAX: usize = 100_000;
+pub const REPORTS_WAITING_MAX: usize = 20_000;
 
 /// Changes of state that are kept for `onit events`.
 pub const EVENTS_KEPT: usize = 256;

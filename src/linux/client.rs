@@ -3,9 +3,10 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{self, MsgFlags, getsockopt, sockopt};
+use nix::sys::socket::{self, MsgFlags, Shutdown, getsockopt, sockopt};
 
 use crate::control::Session;
+use crate::limits::CLIENT_READ_BYTES;
 
 /// Sends what is to be sent, as far as the client takes it now.
 ///
@@ -38,6 +39,20 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<usize
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// Sends what is to be sent, as far as the client takes it at once, and makes sure that it can read
+/// that: what it has sent and nobody has read would make the kernel throw it away when the socket
+/// is closed, and say ECONNRESET instead; see unix(7).
+pub fn farewell(socket: BorrowedFd<'_>, session: &mut Session) {
+    if send(socket, session).is_err()
+        || socket::shutdown(socket.as_raw_fd(), Shutdown::Read).is_err()
+    {
+        return;
+    }
+    // It cannot send any more, so this ends: a socket holds some hundred KiB.
+    let mut buffer = [0; CLIENT_READ_BYTES];
+    while let Ok(Some(1..)) = receive(socket, &mut buffer) {}
 }
 
 /// The user and the process at the other end when the connection was made; see `SO_PEERCRED` in

@@ -10,13 +10,14 @@ use nix::sys::epoll::EpollFlags;
 use nix::unistd::geteuid;
 
 use super::client;
+use super::memory;
 use super::place::Place;
 use super::reactor::{Reactor, Token};
 use super::tail::{Tail, Viewer};
 use crate::control::{self, End, Event as EventLine, Line, Lost, Meaning, Scene, Session, Spoken};
 use crate::limits::{
-    ACCEPTS_A_TURN_MAX, CLIENT_READ_BYTES, CLIENTS_MAX, EVENTS_KEPT, REPORTS_A_TURN_MAX,
-    REPORTS_WAITING_MAX,
+    ACCEPTS_A_TURN_MAX, CLIENT_READ_BYTES, CLIENTS_MAX, EVENTS_KEPT, FEW_CLIENTS,
+    REPORTS_A_TURN_MAX, REPORTS_WAITING_MAX,
 };
 use crate::service::{Level, LogTarget, Name, Pattern, Spec};
 use crate::supervisor::{Answer, Ask, Change, Event, Report, Ticket};
@@ -33,6 +34,8 @@ pub struct Control {
     recent: VecDeque<EventLine>,
     /// Reports that wait to be put into words, over all clients.
     waiting: usize,
+    /// Whether so much was kept for clients that it is worth giving the memory back.
+    has_grown: bool,
     tail: Tail,
 }
 
@@ -90,6 +93,7 @@ impl Control {
             last_ticket: 0,
             recent: VecDeque::new(),
             waiting: 0,
+            has_grown: false,
             tail,
         }
     }
@@ -154,6 +158,7 @@ impl Control {
             turn_away(socket.as_fd(), End::failed("busy", message));
             return None;
         }
+        self.has_grown |= self.clients.len() >= FEW_CLIENTS;
         self.last_client = self.last_client.saturating_add(1);
         let id = self.last_client;
         let interest = EpollFlags::EPOLLIN;
@@ -179,7 +184,13 @@ impl Control {
     fn make_room(&mut self, reactor: &Reactor) {
         let idle = |client: &Client| !client.session.is_answering() && client.follows.is_none();
         let oldest = self.clients.iter().find(|(_, client)| idle(client)).map(|(id, _)| *id);
+        if let Some(client) = oldest.and_then(|id| self.clients.get_mut(&id)) {
+            let message = "let go: it asked for nothing, and another one needed the place";
+            client.session.end(End::failed("busy", message));
+            client::farewell(client.socket.as_fd(), &mut client.session);
+        }
         if let Some(id) = oldest {
+            // It waits for nothing, so there is nobody to be told.
             let _ = self.let_go(id, reactor);
         }
     }
@@ -188,7 +199,12 @@ impl Control {
         let client = self.clients.remove(&id)?;
         reactor.forget(client.socket.as_fd());
         self.waiting = self.waiting.saturating_sub(client.reports.len());
-        let ticket = client.ticket?;
+        let ticket = client.ticket;
+        drop(client);
+        if self.clients.is_empty() && std::mem::take(&mut self.has_grown) {
+            memory::give_back();
+        }
+        let ticket = ticket?;
         self.tickets.remove(&ticket);
         Some(Event::HungUp { ticket })
     }
@@ -223,9 +239,11 @@ impl Control {
             let before = client.reports.len();
             client.put_into_words(moment);
             self.waiting = self.waiting.saturating_sub(before.saturating_sub(client.reports.len()));
-            if client::send(client.socket.as_fd(), &mut client.session).is_err()
-                || client.session.is_over()
-            {
+            let is_sent = client::send(client.socket.as_fd(), &mut client.session).is_ok();
+            if !is_sent || client.session.is_over() {
+                if is_sent && !client.is_half_closed {
+                    client::farewell(client.socket.as_fd(), &mut client.session);
+                }
                 events.extend(self.let_go(id, reactor));
                 return;
             }
@@ -314,6 +332,7 @@ impl Control {
             }
         }
         self.waiting = self.waiting.saturating_add(reports.len());
+        self.has_grown |= self.waiting > REPORTS_A_TURN_MAX;
         client.reports.extend(reports);
         if end.is_some() {
             self.tickets.remove(&ticket);
@@ -468,7 +487,7 @@ impl Client {
 fn turn_away(socket: BorrowedFd<'_>, end: End) {
     let mut session = Session::default();
     session.end(end);
-    let _ = client::send(socket, &mut session);
+    client::farewell(socket, &mut session);
 }
 
 fn is_wanted(names: &[Pattern], name: &str) -> bool {

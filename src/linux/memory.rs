@@ -1,4 +1,5 @@
-//! Whether the kernel killed for want of memory: the container's `oom_kill` count.
+//! Memory: whether the kernel killed for want of it, by the container's `oom_kill` count; and giving
+//! back what is not needed any more.
 
 use crate::linux::files;
 
@@ -9,6 +10,16 @@ pub fn oom_kills() -> Option<u64> {
     ["/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"]
         .iter()
         .find_map(|path| parse(&files::read(path.as_ref(), SIZE_MAX).ok()?))
+}
+
+/// Gives freed memory back to the kernel, from the middle of the heap too. Costs about as much as
+/// reading the heap once.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: malloc_trim(3) takes a number.
+        let _ = unsafe { libc::malloc_trim(0) };
+    }
 }
 
 /// Both files are a dozen short lines.
