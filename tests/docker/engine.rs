@@ -29,6 +29,11 @@ pub(crate) struct Container {
     pub(crate) name: String,
 }
 
+/// A volume that containers share, removed with its test.
+pub(crate) struct Volume {
+    name: String,
+}
+
 /// How a container ended that was waited for.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -129,6 +134,11 @@ impl Container {
         must(&mut docker(&["kill", "-s", signal, &self.name]));
     }
 
+    /// Starts it again after it has ended, in the file system that it left.
+    pub(crate) fn start_again(&self) {
+        must(&mut docker(&["start", &self.name]));
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(&self) -> i32 {
         let code = must(&mut docker(&["wait", &self.name]));
@@ -141,6 +151,12 @@ impl Container {
         ended(&output.expect("docker can be started"))
     }
 
+    /// Runs `words` in it as another user, to their end.
+    pub(crate) fn exec_as(&self, user: &str, words: &[&str]) -> Ended {
+        let output = docker(&["exec", "-u", user, &self.name]).args(words).output();
+        ended(&output.expect("docker can be started"))
+    }
+
     /// Runs `words` in it, in the background.
     pub(crate) fn exec_in_background(&self, words: &[&str]) {
         must(docker(&["exec", "-d", &self.name]).args(words));
@@ -148,9 +164,15 @@ impl Container {
 
     /// All it wrote so far.
     pub(crate) fn logs(&self) -> String {
+        let (stdout, stderr) = self.streams();
+        stdout + &stderr
+    }
+
+    /// All it wrote so far, to standard output and to standard error.
+    pub(crate) fn streams(&self) -> (String, String) {
         let output = docker(&["logs", &self.name]).output().expect("docker can be started");
-        let ended = ended(&output);
-        ended.stdout + &ended.stderr
+        let Ended { stdout, stderr, .. } = ended(&output);
+        (stdout, stderr)
     }
 
     /// What runs in it, as `state command`, in no order.
@@ -186,6 +208,21 @@ impl Container {
         });
     }
 
+    /// Waits until the engine calls it so: `healthy`, `unhealthy`.
+    pub(crate) fn wait_for_health(&self, wanted: &str) {
+        wait_until(&format!("a container that is {wanted}"), || {
+            let found = self.inspect("{{json .State.Health}}");
+            let status = self.inspect("{{.State.Health.Status}}");
+            if status == wanted { Ok(()) } else { Err(found) }
+        });
+    }
+
+    /// What its health check printed last.
+    pub(crate) fn last_health_output(&self) -> String {
+        let outputs = self.inspect("{{range .State.Health.Log}}{{println .Output}}{{end}}");
+        outputs.trim_end().lines().last().unwrap_or_default().to_owned()
+    }
+
     fn exit_code(&self) -> i32 {
         self.inspect("{{.State.ExitCode}}").parse().expect("an exit code is a number")
     }
@@ -198,6 +235,24 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         let _ = docker(&["rm", "-f", "-v", &self.name]).output();
+    }
+}
+
+impl Volume {
+    pub(crate) fn new() -> Self {
+        let volume = Self { name: unique("volume") };
+        must(&mut docker(&["volume", "create", &volume.name]));
+        volume
+    }
+
+    pub(crate) fn mount(&self, place: &str) -> String {
+        format!("--volume={}:{place}", self.name)
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        let _ = docker(&["volume", "rm", "-f", &self.name]).output();
     }
 }
 

@@ -11,6 +11,7 @@
     reason = "a test may start programs, wait for them, and stop at the first surprise"
 )]
 
+mod control;
 mod engine;
 
 use std::fs;
