@@ -70,7 +70,15 @@ fn the_user_of_the_container_may_ask() {
     let socket = container.exec(&FIND_IN_MEMORY).stdout;
     assert!(socket.starts_with("/dev/shm/onit-1000-"), "{socket}");
 
-    // Who is told where it is: root may, others may not.
+    // Root may ask too, and finds the place that is another's.
+    let root = container.exec_as("0", &["/onit", "status"]);
+    assert_eq!(root.code, 0, "{root:?}");
+    // Whoever may not is told that, and not that there is nothing.
+    let stranger = container.exec_as("1001", &["/onit", "status"]);
+    assert_eq!((stranger.code, stranger.stdout.as_str()), (5, ""), "{stranger:?}");
+    assert!(stranger.stderr.contains("permission denied"), "{stranger:?}");
+
+    // So it is for those who say where it is.
     let named = ["/onit", "status", "--socket", socket.trim()];
     let root = container.exec_as("0", &named);
     assert_eq!(root.code, 0, "{root:?}");
@@ -169,7 +177,8 @@ fn the_engine_knows_how_the_example_is() {
 fn a_shutdown_ends_the_container_with_the_code_it_names() {
     for (test, user) in [("shutdown-of-root", "0"), ("shutdown-of-a-user", "1000")] {
         let (container, _rest) = two_services(test, &["-u", user]);
-        container.exec(&["/onit", "shutdown", "--exit-code", "7"]);
+        // It is one of the processes that are ended, and says all the same that it went well.
+        onit(&container, &["shutdown", "--exit-code", "7"], 0);
         assert_eq!(container.wait(), 7, "{}", container.logs());
     }
 }
