@@ -145,6 +145,9 @@ pub const ANSWER_BYTES_AHEAD: usize = 128 << 10;
 /// checks and people take a handful; the rest is room for scripts that run wild.
 pub const CLIENTS_MAX: usize = 256;
 
+/// How long clients have at the end to hang up by themselves: a process needs a millisecond for it.
+pub const GOODBYE_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// More clients than this at the same time leave memory behind that is worth giving back.
 pub const FEW_CLIENTS: usize = 8;
 

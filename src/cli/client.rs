@@ -13,7 +13,7 @@ use super::{complain, say, status};
 use crate::control::{Brief, End, Line, Outcome, Reload, Request};
 use crate::linux::{signals, terminal};
 use crate::output::{Shape, Stamp, Stream, Style};
-use crate::service::{Format, Name};
+use crate::service::{Errno, Format, Name, Why};
 
 /// It was not reached, or is not well.
 pub const NOT_REACHED: u8 = 1;
@@ -96,11 +96,15 @@ impl Asker {
                 Ok(connection)
             }
             Err(failure) => {
-                let hint = match self.socket {
-                    None => "is onit running here? --socket or ONIT_SOCKET names another place",
-                    Some(_) => "is onit running there?",
+                let hint = match (&failure.why, &self.socket) {
+                    (Why::Errno(Errno::EACCES), _) => "; only root and the user it runs as may ask",
+                    (Why::Known(_) | Why::Explained(..), _) => "",
+                    (Why::Errno(_), None) => {
+                        "; is onit running here? --socket or ONIT_SOCKET names another place"
+                    }
+                    (Why::Errno(_), Some(_)) => "; is onit running there?",
                 };
-                complain(&format!("onit: {failure}; {hint}\n"));
+                complain(&format!("onit: {failure}{hint}\n"));
                 Err(NOBODY)
             }
         }
@@ -229,7 +233,13 @@ impl Asker {
                     complain(&format!("onit: {}\n", end.message));
                     return failure_code(&end);
                 }
-                Heard::Line(Line::End(_)) if !patience.wait => return 0,
+                Heard::Line(Line::End(_)) => {
+                    // In the container we are one of those that are told to end.
+                    signals::end_well_on_term();
+                    if !patience.wait {
+                        return 0;
+                    }
+                }
                 Heard::Line(_) => {}
                 Heard::Nothing if progress.is_over() => {
                     return self.out_of_patience(&progress, "shutdown");

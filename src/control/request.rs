@@ -293,7 +293,8 @@ mod tests {
     fn what_a_client_writes_is_what_is_read() {
         let request = Request { follow: Some(true), ..Request::new("logs", vec!["web".into()]) };
         let line = request.line();
-        assert_eq!(line, br#"{"onit":1,"do":"logs","names":["web"],"follow":true}"#.iter().chain(b"\n").copied().collect::<Vec<u8>>());
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert_eq!(text, "{\"onit\":1,\"do\":\"logs\",\"names\":[\"web\"],\"follow\":true}\n");
         assert_eq!(Request::parse(&line), Ok(request));
     }
 }

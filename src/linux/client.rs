@@ -1,10 +1,13 @@
 //! The socket of one client: never waits, never raises a signal.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, MsgFlags, Shutdown, getsockopt, sockopt};
 
+use super::clock::monotonic_clock;
 use crate::control::Session;
 use crate::limits::CLIENT_READ_BYTES;
 
@@ -53,6 +56,23 @@ pub fn farewell(socket: BorrowedFd<'_>, session: &mut Session) {
     // It cannot send any more, so this ends: a socket holds some hundred KiB.
     let mut buffer = [0; CLIENT_READ_BYTES];
     while let Ok(Some(1..)) = receive(socket, &mut buffer) {}
+}
+
+/// Says that nothing more will come.
+pub fn say_goodbye(socket: BorrowedFd<'_>) {
+    // Who has gone already need not be told.
+    let _ = socket::shutdown(socket.as_raw_fd(), Shutdown::Write);
+}
+
+/// Waits until all of them have hung up, but not longer than `patience`.
+pub fn wait_for_hangups(sockets: &[OwnedFd], patience: Duration) {
+    let began = monotonic_clock();
+    for socket in sockets {
+        let left = patience.saturating_sub(began.elapsed());
+        let Ok(left) = PollTimeout::try_from(left) else { return };
+        // POLLHUP is told without being asked for.
+        let _ = poll(&mut [PollFd::new(socket.as_fd(), PollFlags::empty())], left);
+    }
 }
 
 /// The user and the process at the other end when the connection was made; see `SO_PEERCRED` in

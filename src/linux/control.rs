@@ -16,7 +16,7 @@ use super::reactor::{Reactor, Token};
 use super::tail::{Tail, Viewer};
 use crate::control::{self, End, Event as EventLine, Line, Lost, Meaning, Scene, Session, Spoken};
 use crate::limits::{
-    ACCEPTS_A_TURN_MAX, CLIENT_READ_BYTES, CLIENTS_MAX, EVENTS_KEPT, FEW_CLIENTS,
+    ACCEPTS_A_TURN_MAX, CLIENT_READ_BYTES, CLIENTS_MAX, EVENTS_KEPT, FEW_CLIENTS, GOODBYE_TIME_MAX,
     REPORTS_A_TURN_MAX, REPORTS_WAITING_MAX,
 };
 use crate::service::{Level, LogTarget, Name, Pattern, Spec};
@@ -99,11 +99,18 @@ impl Control {
     }
 
     /// Closes the door, and removes it from the file system. Who is inside sees the end of onit as
-    /// the end of the connection.
+    /// the end of the connection, and has a moment to go by itself: a client in the same process
+    /// namespace would be killed with it, and its user would be told that something went wrong.
     pub fn finish(&mut self) {
         if let Some(door) = self.door.take() {
             door.place.remove();
         }
+        let sockets: Vec<OwnedFd> =
+            std::mem::take(&mut self.clients).into_values().map(|client| client.socket).collect();
+        for socket in &sockets {
+            client::say_goodbye(socket.as_fd());
+        }
+        client::wait_for_hangups(&sockets, GOODBYE_TIME_MAX);
     }
 
     // ---- coming in ----

@@ -1,5 +1,5 @@
-//! Memory: whether the kernel killed for want of it, by the container's `oom_kill` count; and giving
-//! back what is not needed any more.
+//! Memory: whether the kernel killed for want of it, by the container's `oom_kill` count; and
+//! giving back what is not needed any more.
 
 use crate::linux::files;
 

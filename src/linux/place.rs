@@ -8,6 +8,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno as Error;
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::poll::poll;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
@@ -104,7 +106,34 @@ pub fn connect(path: Option<&Path>) -> Result<UnixStream, Failure> {
             }
         }
     }
-    Err(first.unwrap_or_else(|| Failure::errno("reach onit at", USUAL, errno(Error::ENOENT))))
+    let nowhere = || Failure::errno("reach onit at", USUAL, errno(Error::ENOENT));
+    connect_to_others().unwrap_or_else(|| Err(first.unwrap_or_else(nowhere)))
+}
+
+/// The onit of another user, who had no place in /run: root may ask it, others are told why not.
+/// Only the user who PID 1 runs as is believed to run it: anybody can make such a directory.
+fn connect_to_others() -> Option<Result<UnixStream, Failure>> {
+    let namespace = namespace();
+    let owner_of_init = Path::new("/proc/1").symlink_metadata().ok()?.uid();
+    let path = in_memory(owner_of_init, &namespace);
+    let found = path.parent()?.symlink_metadata().ok()?;
+    if !found.is_dir() || found.uid() != owner_of_init {
+        return None;
+    }
+    let place = path.display().to_string();
+    if !geteuid().is_root() {
+        let why = format!(
+            "permission denied: it runs as user {owner_of_init}, and only that user and root may ask"
+        );
+        return Some(Err(Failure::known("ask the onit at", place, why)));
+    }
+    let stream = UnixStream::connect(&path)
+        .map_err(|error| Failure::errno("reach onit at", place.clone(), error.into()))
+        .and_then(|stream| match peer(stream.as_fd()) {
+            Ok((uid, _)) if uid == owner_of_init => Ok(stream),
+            _ => Err(Failure::known("trust the socket", place, "it is answered by another user")),
+        });
+    Some(stream)
 }
 
 impl Place {
@@ -123,11 +152,17 @@ fn first_place() -> PathBuf {
 /// A directory of ours in memory. Pods share /dev/shm between containers, so its name tells users
 /// and process namespaces apart.
 fn second_place() -> PathBuf {
-    let uid = geteuid();
-    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    let namespace: String =
-        namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    in_memory(geteuid().as_raw(), &namespace())
+}
+
+fn in_memory(uid: u32, namespace: &str) -> PathBuf {
     PathBuf::from(format!("/dev/shm/onit-{uid}-{namespace}/onit.sock"))
+}
+
+/// The number of our process namespace.
+fn namespace() -> String {
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
 }
 
 /// Makes the directory if it is missing. What fails is found out when the socket is made.
@@ -160,6 +195,9 @@ fn make_at(path: &Path) -> Result<Place, Unplaced> {
         let object = path.display().to_string();
         Unplaced::Nowhere(Failure::errno("make the control socket", object, errno(error)))
     };
+    // Two that start at the same time would both find nobody, or a socket that is not listened to
+    // yet: one after the other.
+    let _lock = path.parent().and_then(lock);
     match bind_to(path) {
         Err(Error::EADDRINUSE) => {
             match UnixStream::connect(path) {
@@ -189,6 +227,27 @@ fn make_at(path: &Path) -> Result<Place, Unplaced> {
         Place { listener: UnixListener::from(listener), path: path.to_owned(), identity }
     })
 }
+
+/// A lock on the directory, until it is dropped. Whoever else holds it is not waited for for long:
+/// then it was not for making a socket.
+fn lock(directory: &Path) -> Option<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut directory = open(directory, flags, Mode::empty()).ok()?;
+    for _ in 0..LOCK_ATTEMPTS {
+        directory = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Some(lock),
+            Err((directory, Error::EWOULDBLOCK)) => directory,
+            Err(_) => return None,
+        };
+        let _ = poll(&mut [], LOCK_PAUSE_MS);
+    }
+    None
+}
+
+/// How often another one that starts is waited for, and how long each time: a second in all, for
+/// what takes a millisecond.
+const LOCK_ATTEMPTS: usize = 100;
+const LOCK_PAUSE_MS: u8 = 10;
 
 fn bind_to(path: &Path) -> Result<OwnedFd, Error> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;

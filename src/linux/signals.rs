@@ -33,6 +33,17 @@ pub fn release() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
+/// From here on TERM ends this process with the exit code 0: what it asked for is under way, and
+/// it is among those that are stopped.
+pub fn end_well_on_term() {
+    extern "C" fn end(_: libc::c_int) {
+        // SAFETY: `_exit` may be called in a handler, see signal-safety(7).
+        unsafe { libc::_exit(0) }
+    }
+    // SAFETY: the handler does nothing but what may be done in one.
+    let _ = unsafe { signal(nix::sys::signal::Signal::SIGTERM, SigHandler::Handler(end)) };
+}
+
 impl Signals {
     /// Catches `wanted` and CHLD, and lets them in.
     ///
