@@ -15,8 +15,11 @@ pub(crate) const VFORK: &str = "floor-vfork";
 /// Makes so many orphans as its argument says.
 pub(crate) const ORPHANS: &str = "floor-orphans";
 
+/// Does nothing.
+pub(crate) const NOTHING: &str = "floor-nothing";
+
 pub(crate) fn is_role(word: &str) -> bool {
-    [FORK, VFORK, ORPHANS].contains(&word)
+    [FORK, VFORK, ORPHANS, NOTHING].contains(&word)
 }
 
 pub(crate) fn play(role: &str, arguments: &[String]) -> ExitCode {
@@ -25,6 +28,7 @@ pub(crate) fn play(role: &str, arguments: &[String]) -> ExitCode {
     match role {
         FORK => start_by_fork(count, program),
         VFORK => start_by_vfork(count, program),
+        NOTHING => {}
         _ => make_orphans(count),
     }
     ExitCode::SUCCESS

@@ -13,6 +13,7 @@
     reason = "a benchmark may start programs, wait for them, and stop at the first surprise"
 )]
 
+mod ask;
 mod floor;
 mod idle;
 mod memory;
@@ -30,12 +31,13 @@ use peer::Workshop;
 type Workload = fn(&Workshop);
 
 /// Every workload, and what it is called on the command line.
-const WORKLOADS: [(&str, Workload); 5] = [
+const WORKLOADS: [(&str, Workload); 6] = [
     ("start", start::run),
     ("idle", idle::run),
     ("restart", restart::run),
     ("orphans", orphans::run),
     ("memory", memory::run),
+    ("ask", ask::run),
 ];
 
 fn main() -> ExitCode {

@@ -77,6 +77,16 @@ impl Workshop {
         std::iter::once(ONIT).chain(OTHERS.into_iter().filter(installed)).collect()
     }
 
+    /// onit alone.
+    pub(crate) fn onit(&self) -> Peer {
+        ONIT
+    }
+
+    /// A folder for whatever is needed.
+    pub(crate) fn room(&self) -> &Path {
+        &self.directory
+    }
+
     /// Writes the files for `services` services; the command line to run them.
     pub(crate) fn prepare(&self, peer: Peer, services: usize) -> Vec<String> {
         let room = self.directory.join(format!("{}-{}", peer.name, self.rooms.get()));
@@ -187,7 +197,8 @@ fn prepare_onit(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
     for service in 0..services {
         write(&room.join(format!("s{service}.toml")), &text);
     }
-    vec![ONIT_PROGRAM.to_owned(), show(room)]
+    let socket = show(&room.join("onit.sock"));
+    vec![ONIT_PROGRAM.to_owned(), "--socket".to_owned(), socket, show(room)]
 }
 
 fn prepare_dinit(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
