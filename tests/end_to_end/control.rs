@@ -244,6 +244,10 @@ fn events_come_once_and_in_order() {
 /// The client of docs/control-protocol.md, as it stands there.
 #[test]
 fn the_client_of_the_documentation_works() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("no python3: the client of the documentation cannot be tried");
+        return;
+    }
     let running = web_and_db();
     let page = include_str!("../../docs/control-protocol.md");
     let client = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
@@ -363,6 +367,46 @@ fn without_a_place_for_a_socket_services_run() {
     running.wait_for_notice("cannot make the control socket /no/such/place/onit.sock");
     running.check(&["status"], 5, "is onit running there?");
     ended_well(running);
+}
+
+#[test]
+fn the_manual_is_one() {
+    let page = Command::new(onit()).arg("manual").output().unwrap().stdout;
+    let groff = ["-man", "-ww", "-Tutf8"];
+    let Ok(mut groff) = Command::new("groff")
+        .args(groff)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    else {
+        eprintln!("no groff: the manual cannot be set");
+        return;
+    };
+    groff.stdin.take().unwrap().write_all(&page).unwrap();
+    let set = groff.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&set.stderr), "");
+    assert!(String::from_utf8_lossy(&set.stdout).contains("onit"));
+}
+
+#[test]
+fn completions_complete() {
+    let script = Command::new(onit()).args(["completions", "bash"]).output().unwrap().stdout;
+    let script = String::from_utf8(script).unwrap();
+    let complete = |words: &str, at: usize| {
+        let asked = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD={at}; _onit; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash").args(["-c", &asked]).current_dir("/").output();
+        output.map(|output| String::from_utf8(output.stdout).unwrap())
+    };
+    let Ok(verbs) = complete("onit sta", 1) else {
+        eprintln!("no bash: completions cannot be tried");
+        return;
+    };
+    assert_eq!(verbs, "status start\n");
+    assert_eq!(complete("onit stop --w", 2).unwrap(), "--with-dependents\n");
+    assert_eq!(complete("onit completions f", 2).unwrap(), "fish\n");
 }
 
 #[test]
