@@ -219,6 +219,99 @@ fn logs_join_the_past_and_the_present_without_a_gap_or_a_double() {
     ended_well(running);
 }
 
+/// The lines that come through a connection, each as the text behind a member: `"message":"42`.
+fn follow(running: &Running, what: &str) -> BufReader<UnixStream> {
+    let mut follower = running.connect();
+    let request = format!("{{\"onit\":1,\"do\":\"{what}\",\"follow\":true}}\n");
+    follower.write_all(request.as_bytes()).unwrap();
+    BufReader::new(follower)
+}
+
+/// The number behind `key` in a line.
+fn number(line: &str, key: &str) -> Option<u64> {
+    let rest = line.split(key).nth(1)?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+#[test]
+fn who_reads_logs_too_slowly_is_told_how_many_lines_it_missed() {
+    const LINES: u64 = 60_000;
+    let running = Scene::init()
+        .service(
+            "count",
+            "command = [\"sh\", \"-c\", \"echo 0; while [ ! -e @FOLDER@/go ]; do sleep 0.01; done; \
+             seq 1 60000; sleep 1000\"]",
+        )
+        .with_services()
+        .start();
+    running.wait_for("count | 0\n");
+    let mut slow = follow(&running, "logs");
+    let mut line = String::new();
+    while number(&line, "\"message\":\"") != Some(0) {
+        line.clear();
+        slow.read_line(&mut line).unwrap();
+    }
+    std::fs::write(running.folder().join("go"), "").unwrap();
+    // It reads nothing, and nobody waits for it.
+    running.wait_for("count | 60000\n");
+    let (mut next, mut lost) = (1, 0);
+    while next <= LINES {
+        line.clear();
+        slow.read_line(&mut line).unwrap();
+        if let Some(count) = number(&line, "\"count\":") {
+            next += count;
+            lost += count;
+        } else if line.contains("\"service\":\"count\"") {
+            assert_eq!(number(&line, "\"message\":\""), Some(next));
+            next += 1;
+        }
+    }
+    assert!(lost > 0);
+    ended_well(running);
+}
+
+#[test]
+fn who_reads_events_too_slowly_is_told_how_many_it_missed() {
+    let running = web_and_db();
+    let mut slow = follow(&running, "events");
+    let mut line = String::new();
+    slow.read_line(&mut line).unwrap();
+    let mut next = number(&line, "\"number\":").unwrap();
+    let mut busy = running.connect();
+    let mut answers = BufReader::new(busy.try_clone().unwrap());
+    // More than a socket and onit keep for it.
+    for _ in 0..500 {
+        busy.write_all(b"{\"onit\":1,\"do\":\"restart\",\"names\":[\"web\"]}\n").unwrap();
+        line.clear();
+        while !line.starts_with("{\"end\"") {
+            line.clear();
+            answers.read_line(&mut line).unwrap();
+        }
+    }
+    let mut lost = 0;
+    // The first that follows what was missed is one that happens after it has begun to read.
+    while lost == 0 {
+        line.clear();
+        slow.get_ref().set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+        if slow.read_line(&mut line).is_err() {
+            running.check(&["restart", "web"], 0, "web: up");
+            continue;
+        }
+        match number(&line, "\"count\":") {
+            Some(count) => lost = count,
+            None => {
+                next += 1;
+                assert_eq!(number(&line, "\"number\":"), Some(next));
+            }
+        }
+    }
+    line.clear();
+    slow.read_line(&mut line).unwrap();
+    assert_eq!(number(&line, "\"number\":"), Some(next + lost + 1));
+    ended_well(running);
+}
+
 #[test]
 fn events_come_once_and_in_order() {
     let running = web_and_db();
