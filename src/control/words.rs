@@ -37,16 +37,7 @@ impl Scene<'_> {
     }
 
     fn pid_of(&self, report: &Report) -> Option<i32> {
-        let run = match &report.state {
-            State::Up { run, .. } | State::Starting { run } => *run,
-            State::Stopping(stopping) => stopping.run,
-            State::Down
-            | State::Waiting
-            | State::Backoff { .. }
-            | State::Completed { .. }
-            | State::Failed { .. } => return None,
-        };
-        (self.pid)(run)
+        report.state.run().and_then(self.pid)
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Control {
     tickets: BTreeMap<Ticket, u64>,
     last_client: u64,
     last_ticket: u64,
-    /// The latest changes, for who comes late.
-    recent: VecDeque<EventLine>,
+    /// The latest changes, for who comes late; put into words when somebody does.
+    recent: VecDeque<Kept>,
     /// Reports that wait to be put into words, over all clients.
     waiting: usize,
     /// Whether so much was kept for clients that it is worth giving the memory back.
@@ -59,6 +59,23 @@ struct Client {
     interest: EpollFlags,
     /// It says nothing more, but may still listen.
     is_half_closed: bool,
+}
+
+/// A change with what was known of its moment.
+struct Kept {
+    change: Change,
+    wall_clock: u64,
+    pid: Option<i32>,
+}
+
+impl Kept {
+    fn line(&self) -> EventLine {
+        let pid = |_| self.pid;
+        control::event(
+            &self.change,
+            &Scene { now: self.change.at, wall_clock: self.wall_clock, own_pid: 0, pid: &pid },
+        )
+    }
 }
 
 /// What the supervisor knows nothing of.
@@ -374,9 +391,10 @@ impl Control {
                 }
             }
             Some(Wish::Events { names, follow }) => {
-                let wanted = |event: &&EventLine| is_wanted(&names, &event.service);
-                for event in self.recent.iter().filter(wanted) {
-                    client.session.say(&Line::Event(event.clone()));
+                let name = |kept: &Kept| kept.change.report.spec.name.clone();
+                let wanted = |kept: &&Kept| is_wanted(&names, name(kept).as_str());
+                for kept in self.recent.iter().filter(wanted) {
+                    client.session.say(&Line::Event(kept.line()));
                 }
                 if follow {
                     client.follows = Some(Follows { names, lost: 0 });
@@ -391,7 +409,7 @@ impl Control {
     /// A service has become something else.
     pub fn tell(
         &mut self,
-        change: &Change,
+        change: Change,
         reactor: &Reactor,
         moment: &Moment<'_>,
         events: &mut Vec<Event>,
@@ -399,8 +417,9 @@ impl Control {
         if self.door.is_none() {
             return;
         }
-        let event = control::event(change, moment);
-        let name = change.report.spec.name.as_str();
+        let pid = change.report.state.run().and_then(moment.pid);
+        let kept = Kept { change, wall_clock: moment.wall_clock, pid };
+        let name = kept.change.report.spec.name.as_str();
         let following = |client: &Client| {
             client.follows.as_ref().is_some_and(|follows| is_wanted(&follows.names, name))
         };
@@ -410,16 +429,19 @@ impl Control {
             .filter(|(_, client)| following(client))
             .map(|(id, _)| *id)
             .collect();
-        for id in followers {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.follow(&event);
+        if !followers.is_empty() {
+            let event = kept.line();
+            for id in followers {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.follow(&event);
+                }
+                self.go_on(id, reactor, moment, events);
             }
-            self.go_on(id, reactor, moment, events);
         }
         if self.recent.len() >= EVENTS_KEPT {
             self.recent.pop_front();
         }
-        self.recent.push_back(event);
+        self.recent.push_back(kept);
     }
 }
 

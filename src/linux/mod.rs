@@ -471,7 +471,7 @@ impl Host for Linux {
                 let runs = &self.runs;
                 let pid = |run| runs.alive(run).map(|run| run.pid);
                 let scene = scene(&self.clock, &pid);
-                self.control.tell(&change, &self.reactor, &scene, &mut self.found);
+                self.control.tell(*change, &self.reactor, &scene, &mut self.found);
             }
             Action::Reply { ticket, answer } => {
                 let runs = &self.runs;

@@ -1212,15 +1212,7 @@ impl Service {
     /// The run its state is about: of its command, or of a command around it.
     #[must_use]
     pub fn run(&self) -> Option<RunId> {
-        match &self.state {
-            State::Up { run, .. } | State::Starting { run } => Some(*run),
-            State::Stopping(stopping) => Some(stopping.run),
-            State::Down
-            | State::Waiting
-            | State::Backoff { .. }
-            | State::Completed { .. }
-            | State::Failed { .. } => None,
-        }
+        self.state.run()
     }
     /// Whether `condition` has been reached.
     fn reach(&self, condition: Condition) -> Reach {

@@ -117,6 +117,20 @@ impl State {
         }
     }
 
+    /// The run it is about: of the command, or of a command around it.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Up { run, .. } | Self::Starting { run } => Some(*run),
+            Self::Stopping(stopping) => Some(stopping.run),
+            Self::Down
+            | Self::Waiting
+            | Self::Backoff { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn word(&self) -> &'static str {
