@@ -141,8 +141,9 @@ pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 /// Bytes of an answer that are put into words ahead of what the client takes.
 pub const ANSWER_BYTES_AHEAD: usize = 128 << 10;
 
-/// Clients of the control socket at the same time; the next one is told to come again. Health
-/// checks and people take a handful; the rest is room for scripts that run wild.
+/// Clients of the control socket at the same time, but no more than a quarter of the descriptors
+/// there may be; the next one is told to come again. Health checks and people take a handful; the
+/// rest is room for scripts that run wild.
 pub const CLIENTS_MAX: usize = 256;
 
 /// How long clients have at the end to hang up by themselves: a process needs a millisecond for it.

@@ -285,8 +285,7 @@ impl Asker {
             let line = match connection.hear(None) {
                 Heard::Line(line) => line,
                 Heard::Nothing => continue,
-                // It is gone, and there is nothing more to follow.
-                Heard::Closed => return Ok(if out.flush() { NOBODY } else { 0 }),
+                Heard::Closed => return Ok(closed(&mut out)),
             };
             match line {
                 Line::Log(log) if json => out.json(&Line::Log(log)),
@@ -324,7 +323,7 @@ impl Asker {
             let line = match connection.hear(None) {
                 Heard::Line(line) => line,
                 Heard::Nothing => continue,
-                Heard::Closed => return Ok(if out.flush() { NOBODY } else { 0 }),
+                Heard::Closed => return Ok(closed(&mut out)),
             };
             match line {
                 Line::Event(event) if json => out.json(&Line::Event(event)),
@@ -384,6 +383,15 @@ fn gone(outcomes: &[Outcome]) -> u8 {
         say(&described(outcome, ""));
     }
     complain("onit: it has gone before the outcome was known\n");
+    NOBODY
+}
+
+/// There is nothing more to follow.
+fn closed(out: &mut Paper) -> u8 {
+    if !out.flush() {
+        return 0;
+    }
+    complain("onit: it has gone\n");
     NOBODY
 }
 

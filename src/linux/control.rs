@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::epoll::EpollFlags;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 
 use super::client;
@@ -36,6 +37,8 @@ pub struct Control {
     waiting: usize,
     /// Whether so much was kept for clients that it is worth giving the memory back.
     has_grown: bool,
+    /// How many there may be.
+    clients_max: usize,
     tail: Tail,
 }
 
@@ -111,6 +114,7 @@ impl Control {
             recent: VecDeque::new(),
             waiting: 0,
             has_grown: false,
+            clients_max: clients_max(),
             tail,
         }
     }
@@ -174,11 +178,11 @@ impl Control {
             turn_away(socket.as_fd(), End::failed("denied", message));
             return None;
         }
-        if self.clients.len().saturating_add(self.tail.clients()) >= CLIENTS_MAX {
+        if self.clients.len().saturating_add(self.tail.clients()) >= self.clients_max {
             self.make_room(reactor);
         }
-        if self.clients.len().saturating_add(self.tail.clients()) >= CLIENTS_MAX {
-            let message = format!("onit has {CLIENTS_MAX} clients already; try again later");
+        if self.clients.len().saturating_add(self.tail.clients()) >= self.clients_max {
+            let message = format!("onit has {} clients already; try again later", self.clients_max);
             turn_away(socket.as_fd(), End::failed("busy", message));
             return None;
         }
@@ -510,6 +514,12 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Clients must not take the descriptors that services need to start.
+fn clients_max() -> usize {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((u64::MAX, u64::MAX));
+    usize::try_from(soft / 4).unwrap_or(CLIENTS_MAX).clamp(1, CLIENTS_MAX)
 }
 
 /// Says why, if that can be said at once, and closes the connection.

@@ -510,6 +510,9 @@ impl Host for Linux {
         self.reactor.wait(timeout, &mut ready);
         let mut children = self.look_again;
         let mut continued = false;
+        // A door that was closed for want of descriptors is opened again when something else has
+        // happened: in the same turn it would only be closed again, and so on without end.
+        let has_news = ready.iter().any(|(token, _)| *token != Token::Door);
         for (token, flags) in ready.drain(..) {
             match token {
                 Token::Door => {
@@ -540,7 +543,9 @@ impl Host for Linux {
             }
         }
         self.ready = ready;
-        self.control.reopen(&self.reactor);
+        if has_news {
+            self.control.reopen(&self.reactor);
+        }
         if continued {
             self.lend_terminal();
         }

@@ -152,8 +152,15 @@ impl Worker {
             let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
-                // No epoll at all: that cannot be. Nobody can be served then.
-                Err(_) => return,
+                // No epoll at all: that cannot be. Whoever is there is let go, and who comes next
+                // may have more luck.
+                Err(_) => {
+                    for token in self.viewers.keys().copied().collect::<Vec<_>>() {
+                        self.let_go(token);
+                    }
+                    lock(&self.shared.state).is_running = false;
+                    return;
+                }
             };
             let hung_up = EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
             for event in events.iter().take(count) {

@@ -1214,6 +1214,7 @@ impl Service {
     pub fn run(&self) -> Option<RunId> {
         self.state.run()
     }
+
     /// Whether `condition` has been reached.
     fn reach(&self, condition: Condition) -> Reach {
         match (&self.state, condition) {

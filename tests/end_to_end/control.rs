@@ -429,6 +429,28 @@ fn a_client_that_is_up_to_no_good_costs_only_itself() {
 }
 
 #[test]
+fn clients_neither_take_all_descriptors_nor_keep_onit_busy() {
+    let running = Scene::init()
+        .before_exec(|| {
+            let limit = libc::rlimit { rlim_cur: 32, rlim_max: 32 };
+            // SAFETY: setrlimit reads the limit it is given.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+            Ok(())
+        })
+        .service("web", UP)
+        .with_services()
+        .start();
+    running.wait_for("web | up");
+    let silent: Vec<UnixStream> = (0..100).map(|_| running.connect()).collect();
+    at_rest(running.pid);
+    running.check(&["restart", "web"], 0, "web: up, pid");
+    drop(silent);
+    running.check(&["health"], 0, "1 service, all up");
+    at_rest(running.pid);
+    ended_well(running);
+}
+
+#[test]
 fn the_socket_is_ours_alone_and_a_stale_one_is_replaced() {
     let scene = Scene::init().service("web", UP);
     let socket = scene.socket();
