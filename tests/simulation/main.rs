@@ -1,9 +1,9 @@
 //! The shipped loop on a simulated world: virtual clock, scripted processes, an oracle that looks
 //! on after every event.
 //!
-//! `stories` tell what onit does, one situation each; `swarm` throws seeds at it (`SEED=n` replays
-//! one with its trace, `SEEDS=n` runs that many); `exhaustive` visits every state × goal × event
-//! and compares with docs/state-machine.md (`UPDATE=1` rewrites it).
+//! `stories` and `requests` tell what onit does, one situation each; `swarm` throws seeds at it
+//! (`SEED=n` replays one with its trace, `SEEDS=n` runs that many); `exhaustive` visits every
+//! state × goal × event and compares with docs/state-machine.md (`UPDATE=1` rewrites it).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,8 +17,10 @@
 )]
 #![allow(missing_docs, unreachable_pub, reason = "nobody links to a test")]
 
+mod clerk;
 mod exhaustive;
 mod oracle;
+mod requests;
 mod rng;
 mod scene;
 mod script;

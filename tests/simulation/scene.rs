@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onit::service::{
-    Argv, Backoff, Condition, Consequence, Dependency, Kind, Leftovers, Name, Plan, Restart, Role,
-    Scope, Signal, Spec, StopStep, SuccessCode, Time,
+    Argv, Backoff, Condition, Consequence, Dependency, Kind, Leftovers, Name, Pattern, Plan,
+    Restart, Role, Scope, Signal, Spec, StopStep, SuccessCode, Time,
 };
-use onit::supervisor::{Rules, Sender, Supervisor};
+use onit::supervisor::{Answer, Ask, Dependents, Milestone, Rules, Sender, Supervisor, Ticket};
 
 use crate::script::{Relative, Script, runs};
 use crate::world::{Entry, World, render, render_all};
@@ -31,6 +31,14 @@ pub enum Outside {
     Hit(String, Signal),
     /// A process of nobody becomes ours.
     Stranger(Relative),
+    /// Somebody asks. Their tickets count from 1, in the order in which they ask.
+    Ask(Ask),
+    /// Whoever asked this hangs up.
+    HangUp(u64),
+    /// From now on the sources say this.
+    Sources(Vec<Actor>),
+    /// From now on something is wrong with the sources.
+    Broken,
 }
 
 /// How unruly the world is, each in percent.
@@ -52,6 +60,8 @@ pub struct Chaos {
 pub struct Scene {
     pub actors: Vec<Actor>,
     pub outside: Vec<(Duration, Outside)>,
+    /// How long it takes to read the sources.
+    pub reading: Duration,
     pub stop_timeout: Option<Duration>,
     pub stop_signals: Vec<Signal>,
     pub seed: u64,
@@ -64,6 +74,8 @@ pub struct Play {
     pub trace: Vec<String>,
     /// What the supervisor said.
     pub said: Vec<String>,
+    /// What it answered.
+    pub answers: Vec<(Ticket, Answer)>,
     pub most_spawns_a_turn: usize,
     pub turns: usize,
     history: Vec<(Time, Entry)>,
@@ -85,6 +97,58 @@ pub fn oneshot(name: &str) -> Actor {
 
 pub fn main_command() -> Actor {
     Actor::new(Spec::main(Argv::new::<&str>("main", Vec::new())))
+}
+
+/// What these make together.
+pub fn plan(actors: &[Actor]) -> Plan {
+    Plan::new(actors.iter().map(|actor| actor.spec.clone()).collect()).unwrap()
+}
+
+// ---- what can be asked; whoever asks waits for the outcome ----
+
+fn patterns(names: &[&str]) -> Vec<Pattern> {
+    names.iter().map(|name| Pattern::new(*name)).collect()
+}
+
+pub fn start(names: &[&str]) -> Ask {
+    Ask::Start { names: patterns(names), wait: true }
+}
+
+/// Stops these, unless others need them.
+pub fn stop(names: &[&str]) -> Ask {
+    stop_with(names, Dependents::Refuse)
+}
+
+pub fn stop_with(names: &[&str], dependents: Dependents) -> Ask {
+    Ask::Stop { names: patterns(names), dependents, wait: true }
+}
+
+pub fn restart(names: &[&str]) -> Ask {
+    Ask::Restart { names: patterns(names), wait: true }
+}
+
+pub fn send(names: &[&str], signal: Signal) -> Ask {
+    Ask::Signal { names: patterns(names), signal }
+}
+
+pub fn wait_for(names: &[&str], milestone: Milestone) -> Ask {
+    Ask::Wait { names: patterns(names), milestone }
+}
+
+pub fn status(names: &[&str]) -> Ask {
+    Ask::Status { names: patterns(names) }
+}
+
+pub fn reload() -> Ask {
+    Ask::Reload { dry_run: false, wait: true }
+}
+
+pub fn dry_run() -> Ask {
+    Ask::Reload { dry_run: true, wait: true }
+}
+
+pub fn shutdown(code: u8) -> Ask {
+    Ask::Shutdown { code }
 }
 
 impl Actor {
@@ -221,6 +285,7 @@ impl Scene {
         Self {
             actors: Vec::new(),
             outside: Vec::new(),
+            reading: Duration::ZERO,
             stop_timeout: Some(Duration::from_secs(9)),
             stop_signals: Vec::new(),
             seed: 0,
@@ -263,13 +328,50 @@ impl Scene {
         self.happens(at, Outside::Hit(service.to_owned(), signal))
     }
 
+    pub fn ask(self, at: Duration, ask: Ask) -> Self {
+        self.happens(at, Outside::Ask(ask))
+    }
+
+    pub fn hang_up(self, at: Duration, ticket: u64) -> Self {
+        self.happens(at, Outside::HangUp(ticket))
+    }
+
+    /// The sources change; nobody reads them for that.
+    pub fn sources(self, at: Duration, actors: impl IntoIterator<Item = Actor>) -> Self {
+        self.happens(at, Outside::Sources(actors.into_iter().collect()))
+    }
+
+    pub fn broken_sources(self, at: Duration) -> Self {
+        self.happens(at, Outside::Broken)
+    }
+
+    /// The sources change, and are read at once.
+    pub fn reload(self, at: Duration, actors: impl IntoIterator<Item = Actor>) -> Self {
+        self.sources(at, actors).ask(at, reload())
+    }
+
+    pub fn reading_takes(self, reading: Duration) -> Self {
+        Self { reading, ..self }
+    }
+
     fn happens(mut self, at: Duration, what: Outside) -> Self {
         self.outside.push((at, what));
         self
     }
 
     pub fn plan(&self) -> Plan {
-        Plan::new(self.actors.iter().map(|actor| actor.spec.clone()).collect()).unwrap()
+        plan(&self.actors)
+    }
+
+    /// Whether anybody asks for anything in it.
+    pub fn is_asked(&self) -> bool {
+        let asks = |what: &Outside| match what {
+            Outside::Ask(_) | Outside::Sources(_) | Outside::Broken => true,
+            Outside::Signal(..) | Outside::Hit(..) | Outside::Stranger(_) => false,
+            // Nobody has asked who hangs up.
+            Outside::HangUp(_) => false,
+        };
+        self.outside.iter().any(|(_, what)| asks(what))
     }
 
     pub fn rules(&self) -> Rules {
@@ -292,6 +394,7 @@ impl Scene {
             code,
             trace: render(&history),
             said: std::mem::take(&mut world.said),
+            answers: std::mem::take(&mut world.answers),
             most_spawns_a_turn: world.most_spawns_a_turn,
             turns: world.turns,
             history,

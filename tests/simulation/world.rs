@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use onit::limits::EVENTS_A_TURN_MAX;
 use onit::run::Host;
-use onit::service::{Exit, Leftovers, Name, Role, RunId, Scope, Signal, Spec, Time};
-use onit::supervisor::{Action, Event, Supervisor, Wake};
+use onit::service::{
+    Exit, Leftovers, Name, Place, Plan, Problem, Role, RunId, Scope, Signal, Spec, Time,
+};
+use onit::supervisor::{Action, Answer, Event, Outcome, Report, Supervisor, Ticket, Wake};
 
+use crate::clerk::Clerk;
 use crate::oracle::Oracle;
 use crate::rng::Rng;
-use crate::scene::{Outside, Scene};
+use crate::scene::{Actor, Outside, Scene, plan};
 use crate::script::{Exec, Relative, Script};
 
 /// A scene that takes longer than this many turns will never end.
@@ -73,6 +76,7 @@ enum Happening {
     RelativeEnds(RunId, u64),
     StrangerEnds(u64),
     Outside(Outside),
+    Read(Result<Plan, Vec<Problem>>),
 }
 
 pub struct World {
@@ -82,13 +86,21 @@ pub struct World {
     truth: Truth,
     agenda: BTreeMap<(Time, u64), Happening>,
     counter: u64,
-    played: BTreeMap<(Name, &'static str), usize>,
+    played: BTreeMap<(usize, &'static str), usize>,
+    /// Everybody who was ever in the sources, and may still play.
+    cast: Vec<Actor>,
+    /// What the sources say, unless something is wrong with them.
+    sources: Option<Vec<Actor>>,
+    last_ticket: u64,
     told_to_say_alone: bool,
     pub history: Vec<(Time, Entry)>,
     pub said: Vec<String>,
+    pub answers: Vec<(Ticket, Answer)>,
     performed: Vec<Action>,
     twin: Supervisor,
-    oracle: Oracle,
+    /// Works the policies out again, by place in start order: only where nobody asks.
+    oracle: Option<Oracle>,
+    clerk: Clerk,
     pub turns: usize,
     pub most_spawns_a_turn: usize,
 }
@@ -96,19 +108,25 @@ pub struct World {
 impl World {
     pub fn new(scene: Arc<Scene>) -> Self {
         let plan = scene.plan();
-        let oracle = Oracle::new(&plan, scene.rules());
+        let oracle = (!scene.is_asked()).then(|| Oracle::new(&plan, scene.rules()));
+        let clerk = Clerk::new(&plan, scene.rules());
         let mut world = Self {
             twin: Supervisor::new(plan, scene.rules()),
             oracle,
+            clerk,
             now: Time::ZERO,
             rng: Rng::new(scene.seed),
             truth: Truth { empty_since: Some(Time::ZERO), ..Truth::default() },
             agenda: BTreeMap::new(),
             counter: 0,
             played: BTreeMap::new(),
+            cast: scene.actors.clone(),
+            sources: Some(scene.actors.clone()),
+            last_ticket: 0,
             told_to_say_alone: false,
             history: Vec::new(),
             said: Vec::new(),
+            answers: Vec::new(),
             performed: Vec::new(),
             turns: 0,
             most_spawns_a_turn: 0,
@@ -126,7 +144,10 @@ impl World {
         self.twin.work(self.now);
         self.compare_with_twin();
         assert_eq!(self.twin.verdict(), Some(code), "the twin has another verdict");
-        self.oracle.over(code, &self.truth, self.now);
+        if let Some(oracle) = &mut self.oracle {
+            oracle.over(code, &self.truth, self.now);
+        }
+        self.clerk.over(code, &self.twin, &self.truth, self.now);
     }
 
     fn plan_for(&mut self, after: Duration, what: Happening) {
@@ -147,9 +168,9 @@ impl World {
             Role::StopCommand { .. } => "stop",
             Role::AfterExit { .. } => "after_exit",
         };
-        let played = self.played.entry((spec.name.clone(), word)).or_default();
-        let actor = self.scene.actors.iter().find(|actor| actor.spec.name == spec.name).unwrap();
-        let script = actor.script(role, *played);
+        let place = self.cast.iter().position(|actor| actor.spec == *spec).unwrap();
+        let played = self.played.entry((place, word)).or_default();
+        let script = self.cast[place].script(role, *played);
         *played += 1;
         match script.exec {
             Exec::Takes(delay) | Exec::Fails(_, delay) => {
@@ -276,6 +297,7 @@ impl World {
                 self.truth.strangers.remove(&id);
             }
             Happening::Outside(outside) => self.outside(outside),
+            Happening::Read(result) => self.tell(Event::PlanRead { result }),
         }
         self.look_around();
     }
@@ -384,7 +406,34 @@ impl World {
                 self.truth.untold.retain(|event| *event != Event::Alone);
                 self.told_to_say_alone |= self.truth.untold.len() < before;
             }
+            Outside::Ask(ask) => {
+                self.last_ticket += 1;
+                let ticket = Ticket(self.last_ticket);
+                self.tell(Event::Asked { ticket, ask });
+            }
+            // Nobody hangs up before they have asked.
+            Outside::HangUp(ticket) if ticket > self.last_ticket => {}
+            Outside::HangUp(ticket) => self.tell(Event::HungUp { ticket: Ticket(ticket) }),
+            Outside::Sources(actors) => {
+                for actor in &actors {
+                    // Whoever stays as they are go on where they are in their scripts.
+                    if !self.cast.iter().any(|known| known.spec == actor.spec) {
+                        self.cast.push(actor.clone());
+                    }
+                }
+                self.sources = Some(actors);
+            }
+            Outside::Broken => self.sources = None,
         }
+    }
+
+    /// What the sources say now; changes while they are being read come too late.
+    fn read_plan(&mut self) {
+        let result = match &self.sources {
+            Some(actors) => Ok(plan(actors)),
+            None => Err(vec![Problem::new(Place::file("web.toml"), "unknown key")]),
+        };
+        self.plan_for(self.scene.reading, Happening::Read(result));
     }
 
     /// Whether anybody is alive; if that was asked for and nobody is, says so.
@@ -454,6 +503,15 @@ impl World {
         told
     }
 
+    fn tell_twin(&mut self, event: &Event) {
+        self.clerk.about_to_tell(event, &self.twin, self.now);
+        self.twin.handle(event.clone(), self.now);
+        if let Some(oracle) = &mut self.oracle {
+            oracle.told(event, &self.twin, self.now);
+        }
+        self.clerk.told(&self.twin, self.now);
+    }
+
     fn compare_with_twin(&mut self) {
         let twins: Vec<Action> = std::iter::from_fn(|| self.twin.next_action()).collect();
         assert_eq!(self.performed, twins, "the same events led to other actions");
@@ -475,24 +533,27 @@ impl Host for World {
     fn perform(&mut self, action: Action) {
         let matters = match &action {
             Action::Sweep { .. } => !self.truth.is_empty(),
-            Action::Tell(_) | Action::ReadPlan | Action::Reply { .. } | Action::Forget { .. } => {
-                false
-            }
-            Action::Spawn { .. } | Action::Kill { .. } | Action::Report(_) => true,
+            Action::Tell(_) | Action::ReadPlan => false,
+            Action::Reply { answer, .. } => !matches!(**answer, Answer::Progress(_)),
+            Action::Spawn { .. }
+            | Action::Kill { .. }
+            | Action::Report(_)
+            | Action::Forget { .. } => true,
         };
         self.history.push((self.now, Entry::Action(action.clone(), matters)));
-        self.oracle.performed(&action, &self.truth, self.now);
+        if let Some(oracle) = &mut self.oracle {
+            oracle.performed(&action, &self.truth, self.now);
+        }
+        self.clerk.performed(&action, &self.truth, self.now);
         self.performed.push(action.clone());
         match action {
             Action::Spawn { run, service, role } => self.spawn(run, &service, role),
             Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
             Action::Sweep { signal } => self.sweep(signal),
             Action::Report(notice) => self.said.push(notice.to_string()),
-            Action::Tell(_) | Action::Reply { .. } | Action::Forget { .. } => {}
-            Action::ReadPlan => {
-                let result = Ok(self.scene.plan());
-                self.tell(Event::PlanRead { result });
-            }
+            Action::Reply { ticket, answer } => self.answers.push((ticket, *answer)),
+            Action::Tell(_) | Action::Forget { .. } => {}
+            Action::ReadPlan => self.read_plan(),
         }
         if !self.truth.is_empty() {
             self.truth.empty_since = None;
@@ -509,7 +570,10 @@ impl Host for World {
         let actions = self.performed.len();
         self.compare_with_twin();
         assert_eq!(self.twin.wake(), wake, "the twin would wake at another time");
-        self.oracle.turn(&self.truth, &self.twin, wake, actions, spawns, self.now);
+        if let Some(oracle) = &mut self.oracle {
+            oracle.turn(&self.truth, &self.twin, wake, actions, spawns, self.now);
+        }
+        self.clerk.turn(&self.truth, &self.twin, wake, spawns, self.now);
         self.pass(wake);
         let told = self.deliver();
         for event in &told {
@@ -517,11 +581,9 @@ impl Host for World {
                 self.truth.processes.remove(run);
             }
             self.history.push((self.now, Entry::Event(event.clone())));
-            self.twin.handle(event.clone(), self.now);
-            self.oracle.told(event, &self.twin, self.now);
+            self.tell_twin(event);
         }
-        self.twin.handle(Event::DeadlinePassed, self.now);
-        self.oracle.told(&Event::DeadlinePassed, &self.twin, self.now);
+        self.tell_twin(&Event::DeadlinePassed);
         events.extend(told);
     }
 }
@@ -534,24 +596,23 @@ impl Drop for World {
     }
 }
 
-/// Of one run nothing overtakes anything.
+/// Of one run, and of one question, nothing overtakes anything.
 fn in_order_of_each_run(events: &mut [Event]) {
     let rank = |event: &Event| match event {
-        Event::Spawned { run } => Some((*run, 0)),
-        Event::SpawnFailed { run, .. } => Some((*run, 1)),
-        Event::Exited { run, .. } => Some((*run, 2)),
-        Event::Gone { run } => Some((*run, 3)),
-        Event::Alone
-        | Event::Signalled { .. }
-        | Event::Asked { .. }
-        | Event::HungUp { .. }
-        | Event::PlanRead { .. }
-        | Event::DeadlinePassed => None,
+        Event::Spawned { run } => Some(((0, run.0), 0)),
+        Event::SpawnFailed { run, .. } => Some(((0, run.0), 1)),
+        Event::Exited { run, .. } => Some(((0, run.0), 2)),
+        Event::Gone { run } => Some(((0, run.0), 3)),
+        Event::Asked { ticket, .. } => Some(((1, ticket.0), 0)),
+        Event::HungUp { ticket } => Some(((1, ticket.0), 1)),
+        Event::Alone | Event::Signalled { .. } | Event::PlanRead { .. } | Event::DeadlinePassed => {
+            None
+        }
     };
-    let runs: BTreeSet<RunId> = events.iter().filter_map(rank).map(|(run, _)| run).collect();
-    for run in runs {
-        let of_run = |event: &Event| rank(event).is_some_and(|(of, _)| of == run);
-        let places: Vec<usize> = (0..events.len()).filter(|at| of_run(&events[*at])).collect();
+    let whose: BTreeSet<(u8, u64)> = events.iter().filter_map(rank).map(|(of, _)| of).collect();
+    for it in whose {
+        let is_its = |event: &Event| rank(event).is_some_and(|(of, _)| of == it);
+        let places: Vec<usize> = (0..events.len()).filter(|at| is_its(&events[*at])).collect();
         let mut sorted: Vec<Event> = places.iter().map(|at| events[*at].clone()).collect();
         sorted.sort_by_key(|event| rank(event).map(|(_, rank)| rank));
         for (place, event) in places.into_iter().zip(sorted) {
@@ -667,8 +728,30 @@ fn words(action: &Action, names: &mut BTreeMap<RunId, String>) -> String {
                 report.state.word()
             )
         }
-        Action::Reply { ticket, answer } => format!("answer {}: {answer:?}", ticket.0),
+        Action::Reply { ticket, answer } => format!("answer {}: {}", ticket.0, reply(answer)),
         Action::ReadPlan => "read the plan".to_owned(),
         Action::Forget { service } => format!("forget {service}"),
+    }
+}
+
+fn reply(answer: &Answer) -> String {
+    let how = |report: &Report| format!("{} {}", report.spec.name, report.state.word());
+    let all = |reports: &[Report]| reports.iter().map(how).collect::<Vec<_>>().join(", ");
+    let came = |outcome: &Outcome| {
+        let reached = if outcome.reached { "reached" } else { "not reached" };
+        let changed = if outcome.changed { "" } else { ", unchanged" };
+        format!("{} ({reached}{changed})", how(&outcome.report))
+    };
+    match answer {
+        Answer::Status(reports) => all(reports),
+        Answer::Health { well, reason } => {
+            format!("{}: {reason}", if *well { "well" } else { "not well" })
+        }
+        Answer::Progress(reports) => format!("so far: {}", all(reports)),
+        Answer::Difference(difference) => difference.to_string(),
+        Answer::Done(outcomes) if outcomes.is_empty() => "done".to_owned(),
+        Answer::Done(outcomes) => outcomes.iter().map(came).collect::<Vec<_>>().join(", "),
+        Answer::ShuttingDown => "shutting down".to_owned(),
+        Answer::Refused(refusal) => format!("refused: {refusal}"),
     }
 }
