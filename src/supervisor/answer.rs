@@ -291,7 +291,7 @@ impl Supervisor {
                 }
             };
             let Some(service) = self.services.get(index.0) else { continue };
-            let until = Until::Milestone(Milestone::Stopped);
+            let until = Until::Down;
             awaited.push(Awaited { service: service.spec.name.clone(), until, changed });
         }
         // From behind, so that whoever waits for another goes first.
@@ -573,7 +573,12 @@ impl Supervisor {
     fn outcome(&self, awaited: &Awaited) -> Option<bool> {
         let Some(service) = self.index_of(&awaited.service).and_then(|i| self.services.get(i.0))
         else {
-            return Some(awaited.until == Until::Milestone(Milestone::Stopped));
+            return match awaited.until {
+                Until::Down | Until::Milestone(Milestone::Stopped) => Some(true),
+                Until::Started { .. } | Until::Milestone(Milestone::Ready | Milestone::Done) => {
+                    Some(false)
+                }
+            };
         };
         let unwanted = service.goal != Goal::Up && service.state.is_at_rest();
         let reached = matches!(service.reach(Condition::Ready), Reach::Reached);
@@ -595,6 +600,9 @@ impl Supervisor {
                     || matches!(service.state, State::Backoff { .. });
                 if missed { Some(false) } else { (reached && is_new).then_some(true) }
             }
+            Until::Down if service.state.is_at_rest() => Some(true),
+            // Somebody else has started it again.
+            Until::Down => (service.goal == Goal::Up).then_some(false),
             Until::Milestone(Milestone::Ready) => {
                 if failed || unwanted {
                     Some(false)

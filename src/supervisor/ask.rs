@@ -276,5 +276,7 @@ pub(super) enum Until {
         /// A run that was there before does not count, unless nothing had to be done.
         after: Option<RunId>,
     },
+    /// It was told to stop, or has left the plan: nothing of it runs, or it is wanted again.
+    Down,
     Milestone(Milestone),
 }

@@ -210,7 +210,7 @@ impl Supervisor {
         let starting = difference.added.iter().chain(&difference.changed);
         let starting = starting.filter_map(|name| self.index_of(name)).filter(is_wanted);
         let starting = starting.filter_map(|index| self.await_start(index, before, true));
-        let until = Until::Milestone(Milestone::Stopped);
+        let until = Until::Down;
         let removed = difference.removed.iter();
         let removed = removed.map(|name| Awaited { service: name.clone(), until, changed: true });
         starting.chain(removed).collect()

@@ -399,6 +399,48 @@ fn a_dependent_that_restarts_waits_for_what_was_stopped_by_hand() {
 }
 
 #[test]
+fn a_start_of_a_dependent_during_such_a_stop_keeps_what_it_needs() {
+    check(
+        term(secs(20), chain())
+            .ask(secs(5), stop_with(&["db"], Dependents::Stop))
+            .ask(secs(6), start(&["web"])),
+        &[
+            "0s start db",
+            "0s start api",
+            "0s start web",
+            "5s TERM web",
+            "6s answer 1: db up (not reached), api up (not reached), web stopping (not reached)",
+            "7s start web",
+            "7s answer 2: web up (reached)",
+            "20s TERM web",
+            "22s TERM api",
+            "22s TERM db",
+            "22s over 0",
+        ],
+    );
+}
+
+#[test]
+fn a_start_of_what_is_needed_during_such_a_stop_leaves_the_dependents_stopped() {
+    check(
+        term(secs(20), chain())
+            .ask(secs(5), stop_with(&["db"], Dependents::Stop))
+            .ask(secs(6), start(&["db"])),
+        &[
+            "0s start db",
+            "0s start api",
+            "0s start web",
+            "5s TERM web",
+            "6s answer 2: db up (reached)",
+            "7s TERM api",
+            "7s answer 1: db up (not reached), web down (reached), api down (reached)",
+            "20s TERM db",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn what_waits_is_stopped_at_once_with_those_that_wait_for_it() {
     let db = service("db").plays(runs().executed_after(secs(10)));
     let actors = [db, service("api").needs("db"), service("web").needs("api")];
@@ -450,6 +492,27 @@ fn a_start_after_a_stop_starts_it() {
             "20s TERM db",
             "20s TERM web",
             "20s over 0",
+        ],
+    );
+}
+
+#[test]
+fn a_start_during_the_stop_starts_it_as_soon_as_it_is_down() {
+    let web = service("web").plays(slow(secs(3)));
+    check(
+        term(secs(20), [service("db"), web])
+            .ask(secs(5), stop(&["web"]))
+            .ask(secs(6), start(&["web"])),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "6s answer 1: web stopping (not reached)",
+            "8s start web",
+            "8s answer 2: web up (reached)",
+            "20s TERM db",
+            "20s TERM web",
+            "23s over 0",
         ],
     );
 }
@@ -1306,6 +1369,29 @@ fn a_oneshot_that_has_changed_is_done_again() {
             "5s answer 1: changed: migrate; unchanged: 1",
             "5s start migrate",
             "7s answer 1: migrate completed (reached)",
+            "20s TERM web",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
+fn what_is_removed_and_back_before_it_is_gone_starts_again() {
+    let web = || service("web").plays(slow(secs(3))).plays(runs());
+    check(
+        term(secs(20), [service("db"), web()])
+            .reload(secs(5), [service("db")])
+            .reload(secs(6), [service("db"), web()]),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "5s answer 1: removed: web; unchanged: 1",
+            "6s answer 2: new: web; unchanged: 1",
+            "6s answer 1: web stopping (not reached)",
+            "8s start web",
+            "8s answer 2: web up (reached)",
+            "20s TERM db",
             "20s TERM web",
             "20s over 0",
         ],
