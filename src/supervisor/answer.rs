@@ -181,21 +181,7 @@ impl Supervisor {
         let mut awaited = Vec::new();
         for index in targets {
             let changed = self.want(index, now);
-            for need in self.below(index) {
-                let open = self.services.get(need.0).is_some_and(|service| match service.state {
-                    State::Failed { .. } => true,
-                    State::Completed { .. } => false,
-                    State::Down
-                    | State::Waiting
-                    | State::Starting { .. }
-                    | State::Up { .. }
-                    | State::Stopping(_)
-                    | State::Backoff { .. } => service.goal == Goal::Down,
-                });
-                if open {
-                    self.want(need, now);
-                }
-            }
+            self.want_needs_of(index, now);
             awaited.extend(self.await_start(index, before, changed));
         }
         Ok(self.answer_later(ticket, awaited, wait))
@@ -228,6 +214,7 @@ impl Supervisor {
                     self.want(index, now);
                 }
             }
+            self.want_needs_of(index, now);
             awaited.extend(self.await_start(index, before, true));
         }
         Ok(self.answer_later(ticket, awaited, wait))
@@ -380,6 +367,25 @@ impl Supervisor {
                 self.begin(index, now);
                 self.revive_dependents(index, now);
                 true
+            }
+        }
+    }
+
+    /// What a service needs is wanted, unless it is up, has done its work, or is retried anyway.
+    fn want_needs_of(&mut self, index: Index, now: Time) {
+        for need in self.below(index) {
+            let open = self.services.get(need.0).is_some_and(|service| match service.state {
+                State::Failed { .. } => true,
+                State::Completed { .. } => false,
+                State::Down
+                | State::Waiting
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. } => service.goal == Goal::Down,
+            });
+            if open {
+                self.want(need, now);
             }
         }
     }

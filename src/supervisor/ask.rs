@@ -39,7 +39,7 @@ pub enum Ask {
         /// Whether the answer waits for the outcome.
         wait: bool,
     },
-    /// These are stopped, if they run, and started.
+    /// These are stopped, if they run, and started, with everything they need.
     Restart {
         /// Which.
         names: Vec<Pattern>,

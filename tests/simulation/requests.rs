@@ -766,6 +766,32 @@ fn a_restart_of_what_others_need_leaves_them_running() {
 }
 
 #[test]
+fn a_restart_pulls_in_what_it_needs() {
+    check(
+        term(secs(20), chain())
+            .ask(secs(5), stop(&["db", "api", "web"]))
+            .ask(secs(10), restart(&["web"])),
+        &[
+            "0s start db",
+            "0s start api",
+            "0s start web",
+            "5s TERM web",
+            "7s TERM api",
+            "7s TERM db",
+            "7s answer 1: web down (reached), api down (reached), db down (reached)",
+            "10s start db",
+            "10s start api",
+            "10s start web",
+            "10s answer 2: web up (reached)",
+            "20s TERM web",
+            "22s TERM api",
+            "22s TERM db",
+            "22s over 0",
+        ],
+    );
+}
+
+#[test]
 fn a_restart_that_ends_in_back_off_was_not_reached() {
     let web = service("web").plays(runs()).plays(fails(Errno::EAGAIN)).plays(runs());
     check(
