@@ -184,6 +184,8 @@ impl Supervisor {
             self.want_needs_of(index, now);
             awaited.extend(self.await_start(index, before, changed));
         }
+        // They may have been the last that others, which are still to stop, had to wait for.
+        self.stop_all_released(now);
         Ok(self.answer_later(ticket, awaited, wait))
     }
 
@@ -217,6 +219,7 @@ impl Supervisor {
             self.want_needs_of(index, now);
             awaited.extend(self.await_start(index, before, true));
         }
+        self.stop_all_released(now);
         Ok(self.answer_later(ticket, awaited, wait))
     }
 
@@ -281,10 +284,7 @@ impl Supervisor {
             let until = Until::Down;
             awaited.push(Awaited { service: service.spec.name.clone(), until, changed });
         }
-        // From behind, so that whoever waits for another goes first.
-        for index in targets.into_iter().rev() {
-            self.stop_if_released(index, now);
-        }
+        self.stop_all_released(now);
         Ok(self.answer_later(ticket, awaited, wait))
     }
 
@@ -440,6 +440,14 @@ impl Supervisor {
     }
 
     // ---- stopping by hand, one after another ----
+
+    /// Those that are to stop, and are held by nobody any more, are stopped.
+    pub(super) fn stop_all_released(&mut self, now: Time) {
+        // From behind, so that whoever waits for another goes first.
+        for at in (0..self.services.len()).rev() {
+            self.stop_if_released(Index(at), now);
+        }
+    }
 
     /// Those that are to stop, and were held only by `index`, are stopped.
     pub(super) fn stop_those_released_by(&mut self, index: Index, now: Time) {

@@ -281,10 +281,7 @@ impl Supervisor {
                 self.take_over(Index(at), now);
             }
         }
-        // From behind, so that whoever waits for another goes first.
-        for at in (0..self.services.len()).rev() {
-            self.stop_if_released(Index(at), now);
-        }
+        self.stop_all_released(now);
     }
 
     /// A service has changed: it is restarted, unless it was stopped by hand.

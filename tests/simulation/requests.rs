@@ -441,6 +441,49 @@ fn a_start_of_what_is_needed_during_such_a_stop_leaves_the_dependents_stopped() 
 }
 
 #[test]
+fn a_restart_of_a_dependent_during_such_a_stop_keeps_what_it_needs() {
+    check(
+        term(secs(20), chain())
+            .ask(secs(5), stop_with(&["db"], Dependents::Stop))
+            .ask(secs(6), restart(&["web"])),
+        &[
+            "0s start db",
+            "0s start api",
+            "0s start web",
+            "5s TERM web",
+            "6s answer 1: db up (not reached), api up (not reached), web stopping (not reached)",
+            "7s start web",
+            "7s answer 2: web up (reached)",
+            "20s TERM web",
+            "22s TERM api",
+            "22s TERM db",
+            "22s over 0",
+        ],
+    );
+}
+
+#[test]
+fn whoever_was_held_by_one_that_is_started_again_is_still_stopped() {
+    let web = service("web").after("db").plays(slow(secs(2)));
+    check(
+        term(secs(20), [service("db"), web])
+            .ask(secs(5), stop(&["db", "web"]))
+            .ask(secs(6), start(&["web"])),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "6s TERM db",
+            "6s answer 1: web stopping (not reached), db down (reached)",
+            "7s start web",
+            "7s answer 2: web up (reached)",
+            "20s TERM web",
+            "22s over 0",
+        ],
+    );
+}
+
+#[test]
 fn what_waits_is_stopped_at_once_with_those_that_wait_for_it() {
     let db = service("db").plays(runs().executed_after(secs(10)));
     let actors = [db, service("api").needs("db"), service("web").needs("api")];
