@@ -476,9 +476,19 @@ impl Supervisor {
         if stops_already || !is_leaving(service) {
             return;
         }
+        // Of what nothing runs yet nothing is to start while others keep it waiting.
+        let is_idle = match service.state {
+            State::Waiting | State::Backoff { .. } => true,
+            State::Starting { run } => self.is_to_be_spawned(run),
+            State::Down
+            | State::Up { .. }
+            | State::Stopping(_)
+            | State::Completed { .. }
+            | State::Failed { .. } => false,
+        };
         let above = self.above_or_below(index, |service| &service.waited_for_by);
         let held = above.iter().filter_map(|other| self.services.get(other.0)).any(is_leaving);
-        if !held {
+        if is_idle || !held {
             self.stop(index, timeout, None, now);
         }
     }

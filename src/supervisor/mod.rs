@@ -884,8 +884,20 @@ impl Supervisor {
 
     /// Takes back a spawn, if it is not yet on its way.
     fn recall(&mut self, recalled: RunId) -> Option<Life> {
-        let at = self.actions.iter().position(|action| match action {
-            Action::Spawn { run, .. } => *run == recalled,
+        let at = self.place_of_spawn(recalled)?;
+        self.actions.remove(at);
+        self.deadlines.set(Who::Life(recalled), None);
+        self.lives.remove(&recalled)
+    }
+
+    /// Whether a spawn is not yet on its way.
+    fn is_to_be_spawned(&self, run: RunId) -> bool {
+        self.place_of_spawn(run).is_some()
+    }
+
+    fn place_of_spawn(&self, wanted: RunId) -> Option<usize> {
+        self.actions.iter().position(|action| match action {
+            Action::Spawn { run, .. } => *run == wanted,
             Action::Kill { .. }
             | Action::Sweep { .. }
             | Action::Report(_)
@@ -893,10 +905,7 @@ impl Supervisor {
             | Action::Reply { .. }
             | Action::ReadPlan
             | Action::Forget { .. } => false,
-        })?;
-        self.actions.remove(at);
-        self.deadlines.set(Who::Life(recalled), None);
-        self.lives.remove(&recalled)
+        })
     }
 
     /// The turn of these services has come, since everyone who waits for them is done. Those that

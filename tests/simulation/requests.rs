@@ -484,6 +484,26 @@ fn whoever_was_held_by_one_that_is_started_again_is_still_stopped() {
 }
 
 #[test]
+fn what_is_in_back_off_does_not_start_while_its_dependents_are_stopped() {
+    let db = service("db").plays(ends(secs(3), 1)).plays(runs()).backoff(Backoff {
+        initial: secs(3),
+        jitter: 0.0,
+        ..Backoff::default()
+    });
+    let web = service("web").needs("db").plays(slow(secs(4)));
+    check(
+        term(secs(20), [db, web]).ask(secs(5), stop_with(&["db"], Dependents::Stop)),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "9s answer 1: db down (reached), web down (reached)",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn what_waits_is_stopped_at_once_with_those_that_wait_for_it() {
     let db = service("db").plays(runs().executed_after(secs(10)));
     let actors = [db, service("api").needs("db"), service("web").needs("api")];
