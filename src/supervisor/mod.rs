@@ -1065,8 +1065,8 @@ impl Supervisor {
 
     /// The run of the main command, if its process is there.
     fn main_run(&self) -> Option<RunId> {
-        // It waits for everybody else, so it stands last.
-        let main = self.services.last().filter(|s| s.spec.kind == Kind::Main)?;
+        // Nearly last: behind it stand only those that have left the plan.
+        let main = self.services.iter().rev().find(|s| s.spec.kind == Kind::Main)?;
         self.command_run(main)
     }
 

@@ -1606,6 +1606,26 @@ fn a_shutdown_while_the_sources_are_read_refuses_the_reload() {
 }
 
 #[test]
+fn a_signal_reaches_the_main_command_while_one_that_was_removed_is_stopped() {
+    check(
+        scene([service("web").plays(slow(secs(3))), main_command()])
+            .reload(secs(5), [main_command()])
+            .signal(secs(6), Signal::USR1)
+            .signal(secs(7), Signal::TERM),
+        &[
+            "0s start web",
+            "0s start main",
+            "5s TERM web",
+            "5s answer 1: removed: web; unchanged: 1",
+            "6s USR1 main",
+            "7s TERM main",
+            "8s answer 1: web down (reached)",
+            "8s over 143",
+        ],
+    );
+}
+
+#[test]
 fn a_shutdown_stops_one_that_was_removed_in_its_turn() {
     let web = service("web").needs("db").plays(slow(secs(3)));
     check(
