@@ -276,9 +276,13 @@ impl Supervisor {
             drafts.push(draft);
         }
         self.rebuild(&before, drafts);
-        for at in 0..self.services.len() {
-            if self.services.get(at).is_some_and(|service| service.next.is_some()) {
-                self.take_over(Index(at), now);
+        for index in (0..self.services.len()).map(Index) {
+            let Some(service) = self.services.get(index.0) else { continue };
+            if service.next.is_some() {
+                self.take_over(index, now);
+            } else if service.goal == Goal::Up && service.state == State::Down {
+                // It had left, and is back before it was forgotten.
+                self.begin(index, now);
             }
         }
         self.stop_all_released(now);
@@ -289,11 +293,14 @@ impl Supervisor {
         let Some(service) = self.services.get(index.0) else { return };
         let timeout = service.spec.stop.timeout;
         match (&service.state, service.goal) {
-            (State::Down, _) | (State::Completed { .. } | State::Failed { .. }, Goal::Down) => {
+            (State::Down | State::Completed { .. }, Goal::Up) => self.begin(index, now),
+            (
+                State::Down | State::Completed { .. } | State::Failed { .. },
+                Goal::Down | Goal::Gone,
+            ) => {
                 self.renew(index);
             }
-            (State::Completed { .. }, _) => self.begin(index, now),
-            (State::Failed { .. }, _) => {
+            (State::Failed { .. }, Goal::Up) => {
                 self.begin(index, now);
                 self.revive_dependents(index, now);
             }

@@ -1488,6 +1488,30 @@ fn what_is_removed_and_back_before_it_is_gone_starts_again() {
 }
 
 #[test]
+fn what_is_removed_and_back_in_the_moment_it_is_gone_starts_again() {
+    let web = || service("web").plays(slow(secs(3))).plays(runs());
+    check(
+        term(secs(20), [service("db"), web()])
+            .reading_takes(secs(2))
+            .reload(secs(5), [service("db")])
+            .reload(secs(8), [service("db"), web()]),
+        &[
+            "0s start db",
+            "0s start web",
+            "7s TERM web",
+            "7s answer 1: removed: web; unchanged: 1",
+            "10s answer 2: new: web; unchanged: 1",
+            "10s start web",
+            "10s answer 1: web starting (not reached)",
+            "10s answer 2: web up (reached)",
+            "20s TERM db",
+            "20s TERM web",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn what_is_removed_and_back_after_that_is_new() {
     let web = || service("web");
     check(
