@@ -201,11 +201,11 @@ impl Supervisor {
         let before = RunId(self.last_run);
         let mut awaited = Vec::new();
         for index in targets {
-            let Some(service) = self.services.get_mut(index.0) else { continue };
+            let Some(service) = self.services.get(index.0) else { continue };
             let timeout = service.spec.stop.timeout;
             match service.state {
                 State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {
-                    service.goal = Goal::Up;
+                    self.want(index, now);
                     self.stop(index, timeout, None, now);
                 }
                 State::Down
@@ -355,7 +355,13 @@ impl Supervisor {
     fn want(&mut self, index: Index, now: Time) -> bool {
         let Some(service) = self.services.get_mut(index.0) else { return false };
         let before = std::mem::replace(&mut service.goal, Goal::Up);
+        let (timeout, has_changed) = (service.spec.stop.timeout, service.next.is_some());
         match service.state {
+            // It was to become what it is now when its turn to stop came.
+            State::Starting { .. } | State::Up { .. } if has_changed => {
+                self.stop(index, timeout, None, now);
+                before != Goal::Up
+            }
             State::Waiting | State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {
                 before != Goal::Up
             }

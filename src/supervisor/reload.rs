@@ -310,8 +310,17 @@ impl Supervisor {
                 | State::Up { .. }
                 | State::Stopping(_)
                 | State::Backoff { .. },
-                _,
+                Goal::Up,
             ) => self.stop(index, timeout, None, now),
+            // It is stopped when its turn comes, and is renewed then.
+            (
+                State::Waiting
+                | State::Starting { .. }
+                | State::Up { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. },
+                Goal::Down | Goal::Gone,
+            ) => {}
         }
     }
 

@@ -1385,6 +1385,50 @@ fn what_changes_while_it_is_stopped_by_hand_stays_stopped() {
 }
 
 #[test]
+fn what_changes_while_its_dependents_are_stopped_waits_its_turn() {
+    let web = || service("web").needs("db").plays(slow(secs(3)));
+    check(
+        term(secs(20), [service("db"), web()])
+            .ask(secs(5), stop_with(&["db"], Dependents::Stop))
+            .reload(secs(6), [service("db").grace(secs(1)), web()]),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "6s answer 2: changed: db; unchanged: 1",
+            "6s answer 2: done",
+            "8s TERM db",
+            "8s answer 1: web down (reached), db down (reached)",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
+fn what_has_changed_and_is_wanted_again_before_its_turn_is_restarted() {
+    let web = || service("web").needs("db").plays(slow(secs(3)));
+    check(
+        term(secs(20), [service("db"), web()])
+            .ask(secs(5), stop_with(&["db"], Dependents::Stop))
+            .reload(secs(6), [service("db").grace(secs(1)), web()])
+            .ask(secs(7), start(&["db"])),
+        &[
+            "0s start db",
+            "0s start web",
+            "5s TERM web",
+            "6s answer 2: changed: db; unchanged: 1",
+            "6s answer 2: done",
+            "7s TERM db",
+            "7s start db",
+            "7s answer 3: db up (reached)",
+            "8s answer 1: db stopping (not reached), web down (reached)",
+            "20s TERM db",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn what_changes_twice_quickly_is_started_as_it_is_at_last() {
     let old = service("web").plays(slow(secs(3)));
     let second = service("web").before_start(ends(secs(1), 0));
