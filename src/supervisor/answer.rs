@@ -465,8 +465,6 @@ impl Supervisor {
     /// Stops a service that is no longer wanted, as soon as nobody is left that waits for it and is
     /// to stop as well.
     pub(super) fn stop_if_released(&mut self, index: Index, now: Time) {
-        let is_leaving =
-            |service: &Service| service.goal != Goal::Up && !service.state.is_at_rest();
         let Some(service) = self.services.get(index.0) else { return };
         let timeout = service.spec.stop.timeout;
         let stops_already = match &service.state {
@@ -479,7 +477,7 @@ impl Supervisor {
             | State::Completed { .. }
             | State::Failed { .. } => false,
         };
-        if stops_already || !is_leaving(service) {
+        if stops_already || !service.is_leaving() {
             return;
         }
         // Of what nothing runs yet nothing is to start while others keep it waiting.
@@ -492,11 +490,15 @@ impl Supervisor {
             | State::Completed { .. }
             | State::Failed { .. } => false,
         };
-        let above = self.above_or_below(index, |service| &service.waited_for_by);
-        let held = above.iter().filter_map(|other| self.services.get(other.0)).any(is_leaving);
-        if is_idle || !held {
+        if is_idle || !self.is_held(index) {
             self.stop(index, timeout, None, now);
         }
+    }
+
+    /// Whether somebody waits for a service who is still to stop as well.
+    pub(super) fn is_held(&self, index: Index) -> bool {
+        let above = self.above_or_below(index, |service| &service.waited_for_by);
+        above.iter().filter_map(|at| self.services.get(at.0)).any(Service::is_leaving)
     }
 
     /// Everyone who can be reached from a service, without itself.
@@ -662,6 +664,11 @@ impl Outcome {
 }
 
 impl Service {
+    /// Whether it is no longer wanted, and not yet at rest.
+    fn is_leaving(&self) -> bool {
+        self.goal != Goal::Up && !self.state.is_at_rest()
+    }
+
     /// Whether it has failed for good because of another.
     fn is_doomed(&self) -> bool {
         match &self.state {

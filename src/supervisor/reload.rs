@@ -324,21 +324,29 @@ impl Supervisor {
         }
     }
 
-    /// Who has left the plan, and has come to rest, is forgotten.
+    /// Who has left the plan, and has come to rest, is forgotten; but not while it stands between
+    /// others that are still to stop one after another.
     pub(super) fn forget_the_gone(&mut self, _now: Time) {
         if self.leaving.is_empty() || self.is_stopping() {
             return;
         }
         let is_over = |service: &Service| service.goal == Goal::Gone && service.state.is_at_rest();
-        if !self.services.iter().any(is_over) {
+        let over: BTreeSet<Name> = self
+            .services
+            .iter()
+            .enumerate()
+            .filter(|(at, service)| is_over(service) && !self.is_held(Index(*at)))
+            .map(|(_, service)| service.spec.name.clone())
+            .collect();
+        if over.is_empty() {
             return;
         }
         let before = self.names();
         let mut drafts = Draft::of_table(std::mem::take(&mut self.services));
         drafts.retain(|draft| {
-            let over = is_over(&draft.service);
+            let service = draft.service.spec.name.clone();
+            let over = over.contains(&service);
             if over {
-                let service = draft.service.spec.name.clone();
                 self.leaving.remove(&service);
                 self.actions.push_back(Action::Forget { service });
             }

@@ -1602,6 +1602,31 @@ fn what_was_stopped_by_hand_and_removed_is_forgotten_at_once() {
 }
 
 #[test]
+fn what_stands_between_two_that_are_removed_still_keeps_them_in_order() {
+    let [db, api, web] = chain();
+    let api =
+        api.plays(ends(secs(1), 1)).backoff(Backoff { initial: secs(60), ..Backoff::default() });
+    check(
+        term(secs(20), [db, api, web, service("other")]).reload(secs(5), [service("other")]),
+        &[
+            "0s start db",
+            "0s start other",
+            "0s start api",
+            "0s start web",
+            "5s TERM web",
+            "5s answer 1: removed: api, db, web; unchanged: 1",
+            "7s TERM db",
+            "7s forget api",
+            "7s forget web",
+            "7s forget db",
+            "7s answer 1: api down (reached)",
+            "20s TERM other",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn sources_with_a_problem_change_nothing() {
     check(
         term(secs(20), [service("web")]).broken_sources(secs(4)).ask(secs(5), reload()),
