@@ -498,7 +498,20 @@ impl Supervisor {
     /// Whether somebody waits for a service who is still to stop as well.
     pub(super) fn is_held(&self, index: Index) -> bool {
         let above = self.above_or_below(index, |service| &service.waited_for_by);
-        above.iter().filter_map(|at| self.services.get(at.0)).any(Service::is_leaving)
+        let held = above.iter().filter_map(|at| self.services.get(at.0)).any(Service::is_leaving);
+        held || self.is_used_up_to_now(index)
+    }
+
+    /// Whether a service that has left the plan is still used by one that waits for it no more, but
+    /// did as it was before, and is on its way down to become what it is now.
+    fn is_used_up_to_now(&self, index: Index) -> bool {
+        let Some(service) = self.services.get(index.0) else { return false };
+        let name = &service.spec.name;
+        service.goal == Goal::Gone
+            && self.services.iter().any(|other| {
+                let needs = other.spec.depends_on.iter().map(|dependency| &dependency.name);
+                other.is_being_renewed() && needs.chain(&other.spec.after).any(|it| it == name)
+            })
     }
 
     /// Everyone who can be reached from a service, without itself.
@@ -667,6 +680,12 @@ impl Service {
     /// Whether it is no longer wanted, and not yet at rest.
     fn is_leaving(&self) -> bool {
         self.goal != Goal::Up && !self.state.is_at_rest()
+    }
+
+    /// Whether it is on its way down to become something else, or is about to be.
+    fn is_being_renewed(&self) -> bool {
+        let goes_down = matches!(self.state, State::Stopping(_));
+        self.next.is_some() && (goes_down || self.goal == Goal::Up)
     }
 
     /// Whether it has failed for good because of another.

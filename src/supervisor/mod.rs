@@ -1159,23 +1159,25 @@ impl Supervisor {
             (true, false) => self.at_rest = self.at_rest.saturating_sub(1),
             (true, true) | (false, false) => {}
         }
-        if rests || matches!(self.services.get(index.0), Some(s) if s.state == State::Waiting) {
-            self.renew(index);
-        }
+        let waits = matches!(self.services.get(index.0), Some(s) if s.state == State::Waiting);
+        let renewed = (rests || waits) && self.renew(index);
         if told {
             self.tell(index, before.word(), now);
         }
         if rests && !rested {
             self.release(index, now);
         }
+        if renewed && !self.is_stopping() {
+            self.stop_all_released(now);
+        }
     }
 
-    /// Nothing of it runs: the moment for what a reload has changed.
-    fn renew(&mut self, index: Index) {
-        let Some(service) = self.services.get_mut(index.0) else { return };
-        if let Some(next) = service.next.take() {
-            service.spec = next;
-        }
+    /// Nothing of it runs: the moment for what a reload has changed. Says whether that was so.
+    fn renew(&mut self, index: Index) -> bool {
+        let Some(service) = self.services.get_mut(index.0) else { return false };
+        let Some(next) = service.next.take() else { return false };
+        service.spec = next;
+        true
     }
 
     /// Tells those who follow that a service has become something else.

@@ -1627,6 +1627,30 @@ fn what_stands_between_two_that_are_removed_still_keeps_them_in_order() {
 }
 
 #[test]
+fn a_dependency_that_is_removed_goes_with_the_change_of_its_dependent() {
+    let web = service("web").needs("db").plays(slow(secs(2))).plays(runs());
+    let new = service("web").plays(runs());
+    check(
+        term(secs(20), [service("db"), web, service("other")])
+            .reload(secs(5), [new, service("other")]),
+        &[
+            "0s start db",
+            "0s start other",
+            "0s start web",
+            "5s TERM web",
+            "5s answer 1: changed: web; removed: db; unchanged: 1",
+            "7s TERM db",
+            "7s start web",
+            "7s forget db",
+            "7s answer 1: web up (reached)",
+            "20s TERM other",
+            "20s TERM web",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn sources_with_a_problem_change_nothing() {
     check(
         term(secs(20), [service("web")]).broken_sources(secs(4)).ask(secs(5), reload()),
