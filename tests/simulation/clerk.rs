@@ -47,6 +47,8 @@ pub struct Clerk {
     /// What was told of each; who was never told of waits.
     told: BTreeMap<Name, &'static str>,
     ending: Option<Ending>,
+    /// The exit code that the first who asked for the end asked for.
+    code_asked_for: Option<u8>,
     main_code: Option<u8>,
     instant: Time,
     turns_at_instant: usize,
@@ -110,6 +112,7 @@ impl Clerk {
             changes: 0,
             told: BTreeMap::new(),
             ending: None,
+            code_asked_for: None,
             main_code: None,
             instant: Time::ZERO,
             turns_at_instant: 0,
@@ -299,7 +302,10 @@ impl Clerk {
             Ask::Signal { signal, .. } => {
                 self.passed_on.extend(names.iter().map(|name| (name.clone(), *signal)));
             }
-            Ask::Status { .. } | Ask::Health { .. } | Ask::Wait { .. } | Ask::Shutdown { .. } => {}
+            Ask::Shutdown { code } => {
+                self.code_asked_for.get_or_insert(*code);
+            }
+            Ask::Status { .. } | Ask::Health { .. } | Ask::Wait { .. } => {}
         }
     }
 
@@ -497,11 +503,7 @@ impl Clerk {
     fn shutting_down(&mut self, by: &By, now: Time) {
         let code = match by {
             By::Signal(_) => Some(0),
-            // The first question that asked for it is the one.
-            By::Request => self.questions.values().find_map(|question| match question.ask {
-                Ask::Shutdown { code } => Some(code),
-                _ => None,
-            }),
+            By::Request => self.code_asked_for,
             By::Service { code, .. } => Some(*code),
             By::NothingLeft { code } => {
                 assert!(self.paused.is_empty(), "over, and {:?} can be started", self.paused);
@@ -617,7 +619,13 @@ impl Clerk {
     fn invariant_who_is_asked_to_end_has_nobody_above(&mut self, view: &Supervisor, now: Time) {
         let is_asked = |service: &&Service| match &service.state {
             State::Stopping(stopping) => stopping.cause == Cause::Asked,
-            _ => false,
+            State::Down
+            | State::Waiting
+            | State::Starting { .. }
+            | State::Up { .. }
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => false,
         };
         let stopping: BTreeSet<Name> =
             view.services().iter().filter(is_asked).map(|s| s.spec.name.clone()).collect();
@@ -775,7 +783,10 @@ impl Clerk {
             match other.state {
                 State::Up { .. } => other.spec.kind != Kind::Oneshot,
                 State::Completed { .. } | State::Failed { .. } | State::Down => true,
-                _ => false,
+                State::Waiting
+                | State::Starting { .. }
+                | State::Stopping(_)
+                | State::Backoff { .. } => false,
             }
         });
         needs && after

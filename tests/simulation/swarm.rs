@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use onit::service::{
-    Argv, Backoff, Condition, Consequence, Errno, Exit, Failure, Kind, Restart, Scope, Signal,
-    SuccessCode,
+    Argv, Backoff, Condition, Consequence, Errno, Exit, Failure, Kind, Pattern, Restart, Scope,
+    Signal, SuccessCode,
 };
-use onit::supervisor::Sender;
+use onit::supervisor::{Ask, Dependents, HealthLevel, Milestone, Sender};
 
 use crate::rng::Rng;
 use crate::scene::{Actor, Chaos, Outside, Scene, main_command, oneshot, service};
@@ -19,14 +19,27 @@ use crate::script::{Exec, Heeds, Relative, Script, dies, millis, runs, secs, sto
 /// What the ordinary test run plays: some seconds on two cores.
 const SEEDS: u64 = 20_000;
 
+/// And of scenes in which somebody asks.
+const ASKED_SEEDS: u64 = 10_000;
+
 #[test]
 fn a_swarm_of_seeds_upholds_every_invariant() {
+    check(SEEDS, scene);
+}
+
+#[test]
+fn a_swarm_of_requests_upholds_every_invariant() {
+    check(ASKED_SEEDS, asked_scene);
+}
+
+/// Plays the scenes of this many seeds; the oracle and the clerk look on.
+fn check(seeds: u64, scene: fn(u64) -> Scene) {
     if let Ok(seed) = std::env::var("SEED") {
         let play = scene(seed.parse().unwrap()).play();
         println!("{}", play.whole_trace().join("\n"));
         return;
     }
-    let seeds = std::env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let seeds = std::env::var("SEEDS").map_or(seeds, |seeds| seeds.parse().unwrap());
     let next = AtomicU64::new(0);
     let failed = AtomicU64::new(u64::MAX);
     let play_on = || loop {
@@ -49,8 +62,10 @@ fn a_swarm_of_seeds_upholds_every_invariant() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..200 {
-        let (once, again) = (scene(seed).play(), scene(seed).play());
-        assert_eq!((once.trace, once.said), (again.trace, again.said), "SEED={seed}");
+        for scene in [scene, asked_scene] {
+            let (once, again) = (scene(seed).play(), scene(seed).play());
+            assert_eq!((once.trace, once.said), (again.trace, again.said), "SEED={seed}");
+        }
     }
 }
 
@@ -133,6 +148,146 @@ pub fn scene(seed: u64) -> Scene {
         scene.outside.push((at, Outside::Signal(signal, sender)));
     }
     scene
+}
+
+/// The scene of this seed, with somebody who asks for this and that.
+fn asked_scene(seed: u64) -> Scene {
+    let mut scene = scene(seed);
+    let mut rng = Rng::new(seed ^ 0x6173_6b73);
+    let rng = &mut rng;
+    scene.reading = rng.pick(&[Duration::ZERO, millis(20), secs(2)]);
+    let bare = scene.actors.len() == 1 && scene.actors[0].spec.kind == Kind::Main;
+    let mut moments = moments(&scene);
+    let mut sources = scene.actors.clone();
+    let most = rng.pick(&[2, 8, 30]);
+    let count = 1 + rng.below(most);
+    for _ in 0..count {
+        // Also just when something else happens.
+        let at = match rng.below(4) {
+            0 => rng.up_to(secs(40)),
+            1 => rng.up_to(millis(200)),
+            _ => rng.pick(&moments),
+        };
+        moments.push(at);
+        let reload = rng.chance(25);
+        if reload && !bare {
+            sources = other_sources(rng, sources, &scene.actors);
+            scene = scene.sources(at, sources.clone());
+        }
+        if reload && rng.chance(10) {
+            scene = scene.broken_sources(at);
+        }
+        let ask = if reload { reload_ask(rng) } else { some_ask(rng, &sources) };
+        scene = scene.ask(at, ask);
+        if rng.chance(10) {
+            scene = scene.hang_up(at + rng.up_to(secs(2)), 1 + rng.below(count) as u64);
+        }
+    }
+    scene
+}
+
+/// When something happens in a scene, or would if nothing else did.
+fn moments(scene: &Scene) -> Vec<Duration> {
+    let scripts = scene.actors.iter().flat_map(|actor| actor.main.first());
+    let ends = scripts.filter_map(|script| match script.exec {
+        Exec::Takes(delay) => Some(delay + script.runs.unwrap_or_default()),
+        Exec::Fails(..) | Exec::Hangs => None,
+    });
+    scene.outside.iter().map(|(at, _)| *at).chain(ends).chain([Duration::ZERO]).collect()
+}
+
+fn some_ask(rng: &mut Rng, actors: &[Actor]) -> Ask {
+    let mut names: Vec<Pattern> = (0..rng.pick(&[1, 1, 1, 2, 3]))
+        .map(|_| Pattern::new(actors[rng.below(actors.len())].spec.name.as_str()))
+        .collect();
+    match rng.below(20) {
+        0 => names.clear(),
+        1 => names = vec![Pattern::new("s1*")],
+        2 => names = vec![Pattern::new("nobody")],
+        _ => {}
+    }
+    let wait = rng.chance(70);
+    match rng.below(20) {
+        0..=4 => Ask::Start { names, wait },
+        5..=10 => {
+            let dependents = rng.pick(&[
+                Dependents::Refuse,
+                Dependents::Keep,
+                Dependents::Stop,
+                Dependents::Stop,
+            ]);
+            Ask::Stop { names, dependents, wait }
+        }
+        11..=13 => Ask::Restart { names, wait },
+        14 => Ask::Signal { names, signal: rng.pick(&[Signal::USR1, Signal::TERM, Signal::KILL]) },
+        15 => Ask::Status { names },
+        16 => Ask::Health { level: rng.pick(&[HealthLevel::Alive, HealthLevel::Ready]) },
+        17 if rng.chance(30) => Ask::Shutdown { code: rng.pick(&[0, 7]) },
+        _ => {
+            let milestones = [Milestone::Ready, Milestone::Stopped, Milestone::Done];
+            Ask::Wait { names, milestone: rng.pick(&milestones) }
+        }
+    }
+}
+
+fn reload_ask(rng: &mut Rng) -> Ask {
+    Ask::Reload { dry_run: rng.chance(15), wait: rng.chance(70) }
+}
+
+/// Some of them left, some changed, some came or came back.
+fn other_sources(rng: &mut Rng, mut sources: Vec<Actor>, first: &[Actor]) -> Vec<Actor> {
+    sources.retain(|actor| actor.spec.kind == Kind::Main || !rng.chance(20));
+    for actor in sources.iter_mut().filter(|actor| actor.spec.kind != Kind::Main) {
+        match rng.below(12) {
+            0 | 1 => actor.spec.stop.timeout += millis(10),
+            2 => actor.main = scripts(rng),
+            3 => {
+                actor.spec.depends_on.pop();
+            }
+            4 => {
+                actor.spec.after.pop();
+            }
+            _ => {}
+        }
+    }
+    for back in first {
+        let is_there = sources.iter().any(|actor| actor.spec.name == back.spec.name);
+        if !is_there && rng.chance(40) {
+            sources.push(back.clone());
+        }
+    }
+    // A new one must not need somebody who still waits for one that had its name.
+    without_danglers(&mut sources);
+    if rng.chance(20) {
+        let at = 20 + rng.below(3);
+        if !sources.iter().any(|actor| actor.spec.name.as_str() == format!("s{at}")) {
+            let mut new = service(&format!("s{at}"));
+            new.main = scripts(rng);
+            if !sources.is_empty() {
+                let other = sources[rng.below(sources.len())].spec.name.to_string();
+                new = if rng.chance(50) { new.needs(&other) } else { new.after(&other) };
+            }
+            sources.push(new);
+        }
+    }
+    if sources.is_empty() {
+        sources.push(first[0].clone());
+    }
+    without_danglers(&mut sources);
+    sources
+}
+
+/// Nobody waits for one that is not there, and nobody for the main command.
+fn without_danglers(sources: &mut [Actor]) {
+    let names: Vec<_> = sources
+        .iter()
+        .filter(|actor| actor.spec.kind != Kind::Main)
+        .map(|actor| actor.spec.name.clone())
+        .collect();
+    for actor in sources {
+        actor.spec.depends_on.retain(|dependency| names.contains(&dependency.name));
+        actor.spec.after.retain(|other| names.contains(other));
+    }
 }
 
 fn actor(rng: &mut Rng, at: usize) -> Actor {
