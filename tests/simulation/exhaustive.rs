@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use onit::service::{
-    Argv, Consequence, Dependency, Errno, Exit, Failure, Name, Plan, Restart, Role, RunId, Signal,
-    Spec, Time,
+    Argv, Consequence, Dependency, Errno, Exit, Failure, Name, Pattern, Plan, Restart, Role, RunId,
+    Signal, Spec, Time,
 };
 use onit::supervisor::{
-    Action, Event, Goal, LifePhase, Rules, Sender, Service, State, Supervisor, Wake,
+    Action, Ask, Dependents, Event, Goal, LifePhase, Rules, Sender, Service, State, Supervisor,
+    Ticket, Wake,
 };
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/state-machine.md");
@@ -23,15 +24,15 @@ const PREFACE: &str = "\
 Written by the test `every_state_meets_every_event_under_every_goal` (`UPDATE=1` rewrites it), from
 what the supervisor did in each situation: the state that follows, then what is done for the
 service. `·` means that nothing changes, `–` that the contract rules the event out. A situation that
-is not listed cannot come about: what is
-wanted is never down, and what is not wanted neither waits nor is retried.
+is not listed cannot come about: what is wanted is never down, what is not wanted neither waits nor
+is retried, and what has left the plan and is down is forgotten.
 
 The service has `restart = \"on-failure\"`, one `before_start`, one `after_exit` and a stop command,
-except where the situation says otherwise. *Waits its turn*: everything is being stopped, and
-somebody who needs the service is still there.
+except where the situation says otherwise. *Waits its turn*: somebody who needs the service, and is
+to stop as well, is still there.
 ";
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 12] = [
     "Spawned",
     "SpawnFailed",
     "Exited, 0",
@@ -40,7 +41,18 @@ const COLUMNS: [&str; 9] = [
     "Alone",
     "TERM to onit",
     "USR1 to onit",
+    "start",
+    "stop",
+    "restart",
     "its deadline",
+];
+
+/// What is wanted of `it`, and whether everything is being stopped.
+const SECTIONS: [(Goal, bool, &str); 4] = [
+    (Goal::Up, false, "It is wanted"),
+    (Goal::Down, false, "It was stopped by hand"),
+    (Goal::Gone, false, "It has left the plan"),
+    (Goal::Down, true, "Everything is being stopped"),
 ];
 
 /// A supervisor in which the service `it` is in some state.
@@ -55,21 +67,23 @@ struct Situation {
 fn every_state_meets_every_event_under_every_goal() {
     let mut document = PREFACE.to_owned();
     let mut visited = BTreeSet::new();
-    for (goal, title) in [(Goal::Up, "It is wanted"), (Goal::Down, "It is not wanted any more")] {
+    for (goal, is_end, title) in SECTIONS {
+        let is_here =
+            |it: &Situation| it.service().goal == goal && it.supervisor.is_stopping() == is_end;
         document += &format!("\n## {title}\n\n| state |");
         COLUMNS.iter().for_each(|column| document += &format!(" {column} |"));
         document += &format!("\n|{}\n", "---|".repeat(COLUMNS.len() + 1));
-        for situation in situations().into_iter().filter(|it| it.service().goal == goal) {
+        for situation in situations().into_iter().filter(is_here) {
             document += &format!("| {} |", situation.name);
             for column in COLUMNS {
-                visited.insert((situation.service().state.word(), goal == Goal::Up, column));
+                visited.insert((situation.service().state.word(), title, column));
                 document += &format!(" {} |", situation.outcome(column));
             }
             document.push('\n');
         }
     }
-    // Eight states under two goals, less the three that cannot be.
-    assert_eq!(visited.len(), (2 * 8 - 3) * COLUMNS.len());
+    // All but down; what runs, and down; what runs; all but those that are to start.
+    assert_eq!(visited.len(), (7 + 4 + 3 + 6) * COLUMNS.len());
     if std::env::var("UPDATE").is_ok() {
         std::fs::write(DOCUMENT, &document).unwrap();
     }
@@ -131,6 +145,45 @@ fn situations() -> Vec<Situation> {
             .named("stopping: after_exit has ended, others live"),
         up(Shape::default()).ended(0).gone().stop().named("completed"),
         failed("failed").stop(),
+        restarting("starting: before_start, waits its turn").paused(),
+        restarting("starting: the command, waits its turn").ended(0).gone().paused(),
+        restarting("up, waits its turn").ended(0).gone().executed_late().paused(),
+        starting("stopping: asked during before_start").executed_late().paused(),
+        begin("stopping: asked before its exec", hookless).db_is_up().paused(),
+        up(hookless).paused().above_is_over().named("stopping: it was sent the stop signal"),
+        up(whole).paused().above_is_over().named("stopping: the stop command was started"),
+        up(hookless)
+            .paused()
+            .above_is_over()
+            .ended(143)
+            .named("stopping: it has ended, others live"),
+        up(hookless)
+            .paused()
+            .above_is_over()
+            .ended(143)
+            .gone()
+            .executed_late()
+            .named("stopping: after_exit"),
+        up(Shape::default()).ended(1).gone().paused().named("down"),
+        restarting("starting: before_start, waits its turn").removed(),
+        restarting("starting: the command, waits its turn").ended(0).gone().removed(),
+        restarting("up, waits its turn").ended(0).gone().executed_late().removed(),
+        starting("stopping: asked during before_start").executed_late().removed(),
+        begin("stopping: asked before its exec", hookless).db_is_up().removed(),
+        up(hookless).removed().above_is_over().named("stopping: it was sent the stop signal"),
+        up(whole).removed().above_is_over().named("stopping: the stop command was started"),
+        up(Shape::default())
+            .removed()
+            .above_is_over()
+            .ended(143)
+            .named("stopping: it has ended, others live"),
+        up(hookless)
+            .removed()
+            .above_is_over()
+            .ended(143)
+            .gone()
+            .executed_late()
+            .named("stopping: after_exit"),
     ]
 }
 
@@ -168,6 +221,10 @@ impl Situation {
 
     fn service(&self) -> &Service {
         self.of("it")
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.supervisor.services().iter().all(|service| service.spec.name.as_str() != "it")
     }
 
     fn of(&self, name: &str) -> &Service {
@@ -276,14 +333,37 @@ impl Situation {
     /// Everything is being stopped, and it is its turn.
     fn stop(self) -> Self {
         let signal = Signal::TERM;
-        let stopped = self.told(Event::Signalled { signal, sender: Sender::Process });
-        match stopped.of("above").run() {
-            Some(run) => stopped
+        self.told(Event::Signalled { signal, sender: Sender::Process }).above_is_over()
+    }
+
+    /// Nobody who needs it is left.
+    fn above_is_over(self) -> Self {
+        match self.of("above").run() {
+            Some(run) => self
                 .told(Event::Spawned { run })
                 .told(Event::Exited { run, exit: Exit::Code(0) })
                 .told(Event::Gone { run }),
-            None => stopped,
+            None => self,
         }
+    }
+
+    fn asked(self, ask: Ask) -> Self {
+        self.told(Event::Asked { ticket: Ticket(1), ask })
+    }
+
+    /// It is stopped by hand, and those that need it first.
+    fn paused(self) -> Self {
+        let names = vec![Pattern::new("it")];
+        self.asked(Ask::Stop { names, dependents: Dependents::Stop, wait: false })
+    }
+
+    /// It is not in the sources any more, and those that need it neither.
+    fn removed(self) -> Self {
+        let stays = |service: &&Service| ["db", "other"].contains(&service.spec.name.as_str());
+        let services = self.supervisor.services().iter().filter(stays);
+        let plan = Plan::new(services.map(|service| Spec::clone(&service.spec)).collect());
+        let read = self.asked(Ask::Reload { dry_run: false, wait: false });
+        read.told(Event::PlanRead { result: Ok(plan.unwrap()) })
     }
 
     /// Everything is being stopped, and it is not its turn.
@@ -310,6 +390,8 @@ impl Situation {
             _ => true,
         };
         let signalled = |signal| Event::Signalled { signal, sender: Sender::Process };
+        let asked = |ask| Event::Asked { ticket: Ticket(2), ask };
+        let it = || vec![Pattern::new("it")];
         let event = match column {
             "Spawned" => Event::Spawned { run },
             "SpawnFailed" => {
@@ -322,6 +404,12 @@ impl Situation {
             "Alone" => Event::Alone,
             "TERM to onit" => signalled(Signal::TERM),
             "USR1 to onit" => signalled(Signal::USR1),
+            "start" => asked(Ask::Start { names: it(), wait: false }),
+            "stop" => {
+                let dependents = Dependents::Keep;
+                asked(Ask::Stop { names: it(), dependents, wait: false })
+            }
+            "restart" => asked(Ask::Restart { names: it(), wait: false }),
             _ => {
                 after.now = self.deadline().unwrap_or(self.now);
                 Event::DeadlinePassed
@@ -362,6 +450,9 @@ impl Situation {
     }
 
     fn label(&self) -> String {
+        if self.is_forgotten() {
+            return "forgotten".to_owned();
+        }
         let state = &self.service().state;
         let word = state.word();
         let Some(life) = self.service().run().and_then(|run| self.supervisor.lives().get(&run))
