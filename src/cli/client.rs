@@ -10,7 +10,7 @@ use super::args::{Ask, Dependents, Patience, What};
 use super::connection::{Connection, Heard};
 use super::table::age;
 use super::{complain, say, status};
-use crate::control::{Brief, End, Line, Outcome, Reload, Request};
+use crate::control::{Brief, End, Line, Outcome, Reload, Request, Status};
 use crate::linux::{signals, terminal};
 use crate::output::{Shape, Stamp, Stream, Style};
 use crate::service::{Errno, Format, Name, Why};
@@ -149,13 +149,43 @@ impl Asker {
                     progress.clear();
                     return self.out_of_patience(&progress, &verb);
                 }
-                Heard::Nothing => progress.show(),
+                Heard::Nothing => {
+                    progress.pending = self.as_they_are_now(&progress.pending);
+                    progress.show();
+                }
                 Heard::Closed => {
                     progress.clear();
                     return gone(&outcomes);
                 }
             }
         }
+    }
+
+    /// What was told when something changed says how much time was left then.
+    fn as_they_are_now(&self, pending: &[Brief]) -> Vec<Brief> {
+        let names: Vec<String> = pending.iter().map(|brief| brief.service.clone()).collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let lines = self.collect(&Request::new("status", names)).into_iter();
+        let now: Vec<Brief> = lines
+            .filter_map(|line| match line {
+                Line::Status(status) => {
+                    let Status { service, state, why, .. } = *status;
+                    Some(Brief { service, state, why })
+                }
+                Line::About(_)
+                | Line::Progress(_)
+                | Line::Outcome(_)
+                | Line::Reload(_)
+                | Line::Problem(_)
+                | Line::Event(_)
+                | Line::Log(_)
+                | Line::Lost(_)
+                | Line::End(_) => None,
+            })
+            .collect();
+        if now.is_empty() { pending.to_vec() } else { now }
     }
 
     fn ended(&self, end: &End, outcomes: &[Outcome], verb: &str) -> u8 {
@@ -493,15 +523,18 @@ impl Progress {
             more => format!(" (and {more} more)"),
         };
         let line = format!("{} {}{more}{why}", first.service, first.state);
-        let took = age(Duration::from_secs(self.began.elapsed().as_secs()));
+        let took = match self.began.elapsed().as_secs() {
+            0 => String::new(),
+            seconds => format!("{} ", age(Duration::from_secs(seconds))),
+        };
         if self.is_terminal {
             let columns = terminal::columns(stderr().as_fd()).unwrap_or(80);
-            let line = format!("… {took} {line}");
+            let line = format!("… {took}{line}");
             let line: String = line.chars().take(columns.saturating_sub(1)).collect();
             complain(&format!("\r{line}\x1b[K"));
             self.is_shown = true;
         } else {
-            complain(&format!("onit: after {took}: {line}\n"));
+            complain(&format!("onit: after {took}still: {line}\n"));
             self.is_logged = true;
         }
     }

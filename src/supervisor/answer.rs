@@ -578,17 +578,27 @@ impl Supervisor {
         }
         for (ticket, mut waiter) in std::mem::take(&mut self.waiters) {
             let mut open = Vec::new();
+            let mut lost = None;
             for awaited in std::mem::take(&mut waiter.awaited) {
-                match self.outcome(&awaited) {
-                    None => open.push(awaited),
-                    Some(reached) => {
-                        // Who is no longer part of the plan has nothing to be told of.
-                        let report = self.index_of(&awaited.service).and_then(|i| self.look_at(i));
-                        let changed = awaited.changed;
-                        let outcome = report.map(|report| Outcome { report, reached, changed });
-                        waiter.done.extend(outcome);
-                    }
+                let Some(reached) = self.outcome(&awaited) else {
+                    open.push(awaited);
+                    continue;
+                };
+                let changed = awaited.changed;
+                match self.index_of(&awaited.service).and_then(|index| self.look_at(index)) {
+                    Some(report) => waiter.done.push(Outcome { report, reached, changed }),
+                    // It is no longer part of the plan: that is what was waited for, or the end of
+                    // all hope for it.
+                    None if reached => {}
+                    None => lost = Some(awaited.service),
                 }
+            }
+            if let Some(name) = lost {
+                let disabled = self.disabled.contains(&name);
+                let pattern = Pattern::new(name.as_str());
+                let refusal = Refusal::Unknown { pattern, nearest: None, disabled };
+                self.reply(ticket, Answer::Refused(refusal));
+                continue;
             }
             if open.is_empty() {
                 self.reply(ticket, Answer::Done(waiter.done));

@@ -563,6 +563,18 @@ impl Clerk {
                 };
                 let is_reload = matches!(ask, Ask::Reload { .. });
                 let late = is_reload && (why == "problems" || why == "stopping");
+                // It was there when it was asked for, and has left the plan.
+                let has_left = match refusal {
+                    Refusal::Unknown { pattern, .. } => {
+                        self.graph.keys().all(|name| name.as_str() != pattern.as_str())
+                    }
+                    Refusal::Stopping
+                    | Refusal::MainCommand
+                    | Refusal::Needed { .. }
+                    | Refusal::NotRunning { .. }
+                    | Refusal::Problems(_) => false,
+                };
+                let late = late || (has_left && question.refusal.is_none());
                 assert!(late || question.refusal == Some(why), "{ask:?} is refused: {why}");
                 return;
             }

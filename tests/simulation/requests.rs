@@ -1777,7 +1777,7 @@ fn a_wait_for_one_that_is_removed_ends() {
             "0s start db",
             "5s answer 2: removed: web; unchanged: 1",
             "5s forget web",
-            "5s answer 1: done",
+            "5s answer 1: refused: no service is called web",
             "5s answer 2: done",
             "40s TERM db",
             "40s over 0",
