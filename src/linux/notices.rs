@@ -73,11 +73,13 @@ impl Notices {
         if level > self.settings.level {
             return;
         }
-        self.ring.push(&Text::line(text), wall_clock());
+        let mut message = Text::of(text);
         match self.voice() {
-            Ok(voice) => voice.say(level, text),
-            Err(_) => self.say_directly(level, text),
+            Ok(voice) => voice.say(level, &message),
+            Err(_) => self.say_directly(level, &message),
         }
+        message.0.push('\n');
+        self.ring.push(message.0.as_bytes(), wall_clock());
     }
 
     fn voice(&self) -> Result<Voice, Failure> {
@@ -104,7 +106,7 @@ impl Notices {
 
     /// Without descriptors or threads there is no relay, and just that may be what is to be said.
     /// If standard error has room now, a message this short does not block on it.
-    fn say_directly(&self, level: Level, text: &fmt::Arguments<'_>) {
+    fn say_directly(&self, level: Level, text: &Text) {
         let is_said = self.relays.duplicate_stderr().is_some_and(|stderr| {
             let line = line(style(self.settings, false), level, text);
             has_room(stderr.as_fd()) && write(&stderr, &line).is_ok()
@@ -128,7 +130,7 @@ impl Log for Notices {
 }
 
 impl Voice {
-    fn say(&self, level: Level, text: &fmt::Arguments<'_>) {
+    fn say(&self, level: Level, text: &Text) {
         self.say_dropped();
         if !self.write(&line(self.style, level, text)) {
             self.dropped.fetch_add(1, Ordering::SeqCst);
@@ -143,7 +145,8 @@ impl Voice {
             return;
         }
         let messages = if dropped == 1 { "message" } else { "messages" };
-        let text = line(self.style, Level::Warn, &format_args!("{dropped} {messages} dropped"));
+        let text = Text::of(&format_args!("{dropped} {messages} dropped"));
+        let text = line(self.style, Level::Warn, &text);
         if !self.write(&text) {
             self.dropped.fetch_add(dropped, Ordering::SeqCst);
         }
@@ -172,23 +175,19 @@ impl fmt::Write for Text {
 }
 
 impl Text {
-    /// The message and nothing else, as one line.
-    fn line(text: &fmt::Arguments<'_>) -> Vec<u8> {
+    /// The message and nothing else.
+    fn of(text: &fmt::Arguments<'_>) -> Self {
         let mut message = Self(String::new());
         // An error only says that there is more than enough.
         let _ = message.write_fmt(*text);
-        message.0.push('\n');
-        message.0.into_bytes()
+        message
     }
 }
 
 /// The message as one line; what does not fit is cut, and the cut is marked.
-fn line(style: Style, level: Level, text: &fmt::Arguments<'_>) -> Vec<u8> {
-    let mut message = Text(String::new());
-    // An error only says that there is more than enough.
-    let _ = message.write_fmt(*text);
+fn line(style: Style, level: Level, text: &Text) -> Vec<u8> {
     let mut line = Vec::new();
-    Shape::of_notice(style, level).write(message.0.as_bytes(), &Stamp::at(wall_clock()), &mut line);
+    Shape::of_notice(style, level).write(text.0.as_bytes(), &Stamp::at(wall_clock()), &mut line);
     line
 }
 
