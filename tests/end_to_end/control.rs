@@ -14,7 +14,7 @@ const UP: &str = "command = [\"sh\", \"-c\", \"echo up; exec sleep 1000\"]\n";
 
 impl Running {
     /// What the client says.
-    fn ask(&self, words: &[&str]) -> Ended {
+    pub fn ask(&self, words: &[&str]) -> Ended {
         let start = std::time::Instant::now();
         let output = self.client(words).stdin(Stdio::null()).output().unwrap();
         Ended {

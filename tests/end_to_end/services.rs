@@ -44,6 +44,12 @@ fn a_service_that_was_up_long_enough_is_back_at_once() {
         .start();
     for times in 1..=5 {
         running.wait_for_times("web | up", times);
+        // What it says may come sooner than that.
+        wait_until("it has been up for longer than 1 ms", || {
+            let status = running.ask(&["status", "--json", "web"]).stdout;
+            let since = status.split("\"since_ms\":").nth(1).unwrap_or_default();
+            since.split(',').next().unwrap_or_default().parse::<u64>().is_ok_and(|ms| ms > 1)
+        });
         let main = children(running.pid)[0];
         // SAFETY: kill takes two numbers.
         unsafe { libc::kill(main, libc::SIGKILL) };
