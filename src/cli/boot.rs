@@ -161,7 +161,8 @@ fn supervise(order: Order, loaded: Loaded, clock: Clock) -> Result<u8, Unable> {
     });
     console.notices().install();
     // A lone main command is everybody's idea of a container: there is nothing to ask about it.
-    let place = match is_bare && settings.socket.is_none() {
+    let has_services = plan.nodes().iter().any(|node| node.spec.kind != Kind::Main);
+    let place = match !has_services && settings.socket.is_none() {
         true => None,
         false => make_place(settings.socket.as_deref())?,
     };

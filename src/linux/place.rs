@@ -141,6 +141,12 @@ impl Place {
     pub fn remove(&self) {
         if identity(&self.path) == Some(self.identity) {
             let _ = std::fs::remove_file(&self.path);
+            // The directory in memory was made for this; one with something else in it stays.
+            if self.path == second_place()
+                && let Some(directory) = self.path.parent()
+            {
+                let _ = std::fs::remove_dir(directory);
+            }
         }
     }
 }

@@ -459,13 +459,14 @@ fn whoever_left_its_group_is_gone_before_the_restart_too() {
 fn not_as_pid_1_nobody_elses_process_is_touched() {
     let scene = Scene::of_init("sh");
     let source = scene.folder().join("services").display().to_string();
+    let socket = scene.socket().display().to_string();
     let script = "sleep 1000 & \"$@\"; echo code $?; kill -0 $! && echo alive; kill $!";
     let running = scene
         .service(
             "web",
             "command = [\"sh\", \"-c\", \"(setsid sleep 1002 &); echo up; exec sleep 1001\"]",
         )
-        .args(&["-c", script, "sh", onit(), &source])
+        .args(&["-c", script, "sh", onit(), "run", "--socket", &socket, &source])
         .start();
     running.wait_for("web | up");
     let all = children(running.pid);

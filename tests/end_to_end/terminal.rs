@@ -52,6 +52,10 @@ impl Screen {
         command.args(unshare()).args(["setsid", "--ctty"]).args(words);
         command.env("PS1", "> ").env("ONIT_SOURCES", "").env("TERM", "dumb");
         command.env_remove("ONIT_STOP_TIMEOUT");
+        // All tests share /run.
+        if let Some(source) = words.iter().find(|word| std::path::Path::new(word).is_dir()) {
+            command.env("ONIT_SOCKET", format!("{source}/onit.sock"));
+        }
         let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (stopped, stop) = std::io::pipe().unwrap();

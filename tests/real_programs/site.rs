@@ -74,6 +74,7 @@ impl Site {
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .arg(env!("CARGO_BIN_EXE_onit"))
             .arg(directory.join("services"))
+            .env("ONIT_SOCKET", directory.join("onit.sock"))
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second descriptor"))
             .stderr(output);
