@@ -11,6 +11,11 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+// As in the program itself, which panics without one.
+#[cfg(all(no_unwinder, panic = "abort"))]
+#[path = "../src/unwinder.rs"]
+mod unwinder;
+
 fn main() {
     onit::linux::last_words::prepare();
     let script = "trap 'echo heard TERM >&2; echo heard TERM; exit' TERM; echo x >&3; \

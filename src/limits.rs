@@ -11,6 +11,22 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Most services in one plan. A thousand is a large image; the rest is room.
 pub const SERVICES_MAX: usize = 10_000;
 
+/// Time a `finish` script may take that had no limit where it comes from, in milliseconds: what it
+/// cleans up is done by then, and one that hangs keeps its service down no longer.
+pub const FINISH_TIME: u64 = 60_000;
+
+/// From the last change of a directory of services until it is read again: long enough for whoever
+/// makes one to put its script into it, and well below the second within which one is to start.
+pub const RESCAN_TIME: Duration = Duration::from_millis(200);
+
+/// How many directories are watched at most; the kernel has a limit for each user, and others of
+/// the same user have a share in it.
+pub const WATCHED_DIRECTORIES_MAX: usize = 1024;
+
+/// How many files a configuration of another format may include: more than anybody has, and few
+/// enough to be read at a start.
+pub const INCLUDES_MAX: usize = 1000;
+
 /// Largest service file, in bytes. The longest seen in public images is below 20 KiB.
 pub const SERVICE_FILE_BYTES_MAX: usize = 1 << 20;
 
@@ -33,9 +49,6 @@ pub const REAPS_A_TURN_MAX: usize = 1024;
 
 /// Time a `before_start` command may take; a migration belongs in a oneshot.
 pub const BEFORE_START_TIME_MAX: Duration = Duration::from_secs(60);
-
-/// Time an `after_exit` command may take; s6 gives its `finish` the same.
-pub const AFTER_EXIT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What is left of a run after an end nobody asked for has this long between TERM and KILL:
 /// a restart waits for it.
@@ -132,6 +145,23 @@ pub const VALUES_BYTES_MAX: usize = 8 << 20;
 /// Ends of a service that are remembered for `onit status`: enough to see a pattern.
 pub const PAST_ENDS_MAX: usize = 5;
 
+/// Longest path of a socket, in bytes: what the kernel takes, with the NUL behind it; see unix(7).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Bytes of an answer over HTTP in which a probe looks for the status: a status line has some
+/// twenty, and the rest is room for interim answers before it.
+pub const HTTP_HEAD_BYTES_MAX: usize = 4 << 10;
+
+/// How long those a probe has killed may take to end: one that hangs in the kernel is left to it.
+pub const PROBE_KILL_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Longest message of `onit notify`, in bytes: systemd takes 4096, and a time may be added.
+pub const NOTIFY_BYTES_MAX: usize = 4000;
+
+/// How long `onit notify` waits for room in the queue of whoever is told, and once more until it is
+/// taken from there: as long as systemd-notify(1).
+pub const NOTIFY_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Services named in the chain of what a service waits for.
 pub const CHAIN_MAX: usize = 32;
 
@@ -178,3 +208,58 @@ pub const RINGS_BYTES_MAX: usize = 16 << 20;
 
 /// Times kept in one ring: of more reads than that the latest share one.
 pub const RING_MARKS_MAX: usize = 256;
+
+/// Longest text a service or a probe says of itself that is kept, in bytes: a line on a wide
+/// screen.
+pub const STATUS_BYTES_MAX: usize = 256;
+
+/// How long one look at whether a service is ready may take, and at most what is left of the time
+/// for it: one that hangs does not keep the next from being made.
+pub const READY_PROBE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Services named in the line that tells whoever started onit what is not up.
+pub const SUMMARY_MAX: usize = 5;
+
+/// Sockets of one service: what a program can still tell apart by name.
+pub const LISTEN_MAX: usize = 64;
+
+/// Range of a socket's backlog: what the kernel keeps in an `int`, far above `net.core.somaxconn`.
+pub const BACKLOG_MAX: u32 = 65_535;
+
+/// Highest descriptor a service may be given to say that it is ready: below the usual limit.
+pub const READY_FD_MAX: i64 = 1023;
+
+/// Longest datagram of a service that is heard, in bytes; systemd takes as much.
+pub const DATAGRAM_BYTES_MAX: usize = 4096;
+
+/// Datagrams of one run heard in one turn of the loop.
+pub const DATAGRAMS_A_TURN_MAX: usize = 32;
+
+/// Bytes of what a probe writes that are read in one turn of the loop.
+pub const PROBE_READ_BYTES: usize = 16 << 10;
+
+/// Longest text of `ready.log`, in bytes: nobody's line says more to know it by.
+pub const READY_TEXT_BYTES_MAX: usize = 1024;
+
+/// Messages for whoever started onit that wait until there is room for them.
+pub const ABOVE_WAITING_MAX: usize = 8;
+
+/// After this it is looked again whether there is.
+pub const ABOVE_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// onit says no more often than this that it is alive, whatever was asked for.
+pub const ABOVE_WATCHDOG_MIN: Duration = Duration::from_millis(10);
+
+/// Reads of what a probe has written when it has ended: what a pipe holds by default, 64 KiB.
+pub const FINDING_READS_MAX: usize = 4;
+
+/// Lines that are shown again of what failed.
+pub const LAST_LINES: usize = 5;
+
+/// Instances of one service: more is a cluster's affair.
+pub const INSTANCES_MAX: i64 = 1000;
+
+/// From the first look at whether a service is ready to the second; then twice as long each time,
+/// up to what its file says. A program that starts fast is not kept waiting for half a second, and
+/// one that starts slowly has been looked at five times more than needed.
+pub const READY_PROBE_FIRST_INTERVAL: Duration = Duration::from_millis(20);

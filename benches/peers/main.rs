@@ -20,6 +20,7 @@ mod memory;
 mod orphans;
 mod peer;
 mod processes;
+mod ready;
 mod restart;
 mod start;
 
@@ -31,13 +32,14 @@ use peer::Workshop;
 type Workload = fn(&Workshop);
 
 /// Every workload, and what it is called on the command line.
-const WORKLOADS: [(&str, Workload); 6] = [
+const WORKLOADS: [(&str, Workload); 7] = [
     ("start", start::run),
     ("idle", idle::run),
     ("restart", restart::run),
     ("orphans", orphans::run),
     ("memory", memory::run),
     ("ask", ask::run),
+    ("ready", ready::run),
 ];
 
 fn main() -> ExitCode {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::verbs::{self, LATER, VERBS, VerbInfo};
 use super::words::Words;
 use super::{USAGE, help};
-use crate::service::{Argv, Signal, nearest};
+use crate::limits::{DURATION_MAX, NOTIFY_BYTES_MAX};
+use crate::linux::notify_client::Barrier;
+use crate::service::{self, Argv, Probe, Signal, Who, nearest};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +21,46 @@ pub enum Verb {
     Run(Run),
     /// Print the plan, or every problem.
     Check(Check),
+    /// Print sources as service files.
+    Convert(Convert),
     /// Speak to a running onit.
     Ask(Ask),
+    /// Try once whether something answers.
+    Probe {
+        /// What, and how; it can be tried.
+        probe: Probe,
+        /// For how long; not 0.
+        limit: Duration,
+    },
+    /// Tell whoever started us how we are.
+    Notify {
+        /// What, each a `KEY=VALUE` in one line.
+        assignments: Vec<OsString>,
+        /// Whether to wait until it has been taken notice of.
+        barrier: Barrier,
+    },
+    /// Become somebody else, and something else.
+    As {
+        /// As whom; none: as whoever we are.
+        user: Option<Who>,
+        /// In which group; none: the user's.
+        group: Option<Who>,
+        /// What is executed.
+        command: Argv,
+    },
     /// Print completions.
     Completions(Shell),
     /// Print the manual page.
     Manual,
+}
+
+/// How sources are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// `--format`
+    pub format: Option<OsString>,
+    /// `--formation`
+    pub formation: Option<OsString>,
 }
 
 /// What is to be supervised, and how.
@@ -32,6 +68,8 @@ pub enum Verb {
 pub struct Run {
     /// Directories of service files, or single service files.
     pub sources: Vec<PathBuf>,
+    /// How they are read.
+    pub reading: Reading,
     /// `--stop-timeout`
     pub stop_timeout: Option<OsString>,
     /// `--stop-signals`
@@ -53,6 +91,19 @@ pub struct Run {
 pub struct Check {
     /// Directories of service files, or single service files.
     pub sources: Vec<PathBuf>,
+    /// How they are read.
+    pub reading: Reading,
+}
+
+/// What is to be converted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Convert {
+    /// The sources.
+    pub sources: Vec<PathBuf>,
+    /// How they are read.
+    pub reading: Reading,
+    /// Where the files go; none: they are printed.
+    pub output: Option<PathBuf>,
 }
 
 /// What a running onit is asked.
@@ -101,6 +152,8 @@ pub enum What {
     },
     /// `onit reload`
     Reload {
+        /// Which; without one the sources are read again.
+        names: Vec<String>,
         /// Only print the difference.
         dry_run: bool,
         /// How long to wait for the outcome.
@@ -226,12 +279,45 @@ impl Verb {
                 if verb.name == "run" {
                     return Self::parse_run(words, command);
                 }
+                if verb.name == "as" {
+                    words.extend(rest.into_iter().flatten());
+                    return Self::parse_as(verb, words);
+                }
+                // Theirs are operands, and dashes before them do no harm.
+                if ["probe", "notify"].contains(&verb.name) {
+                    words.extend(rest.into_iter().flatten());
+                    return Self::parse_applet(verb, words);
+                }
                 if rest.is_some() {
                     return Err(refuse(format!("`onit {}` takes no command", verb.name)));
                 }
                 Self::parse_other(verb, words)
             }
         }
+    }
+
+    /// Everything behind whom to become is the command; dashes between them do no harm.
+    fn parse_as(verb: &'static VerbInfo, words: Vec<OsString>) -> Result<Self, Refusal> {
+        let mut words = words.into_iter().peekable();
+        let usage = || refuse(format!("whom, and what? onit as {}", verb.operands));
+        let whom = words.next().ok_or_else(usage)?;
+        if whom == "-h" || whom == "--help" {
+            return Err(Refusal { text: help::of(verb), code: 0 });
+        }
+        if is_option(&whom) {
+            let word = whom.to_string_lossy();
+            return Err(refuse(format!(
+                "`onit as` has no option {word}, and no user is called so"
+            )));
+        }
+        let Some(text) = whom.to_str() else {
+            return Err(refuse("the user is not UTF-8".to_owned()));
+        };
+        let (user, group) = text.split_once(':').unwrap_or((text, ""));
+        let (user, group) = (who(user)?, who(group)?);
+        words.next_if(|word| word == "--");
+        let program = words.next().ok_or_else(usage)?;
+        Ok(Self::As { user, group, command: Argv { program, arguments: words.collect() } })
     }
 
     fn parse_run(words: Vec<OsString>, command: Option<Argv>) -> Result<Self, Refusal> {
@@ -255,9 +341,28 @@ impl Verb {
             log_level: value("log-level"),
             log_timestamps: value("log-timestamps"),
             socket: value("socket"),
+            reading: reading(&words),
             sources: words.operands.iter().map(PathBuf::from).collect(),
             command,
         }))
+    }
+
+    fn parse_applet(verb: &'static VerbInfo, words: Vec<OsString>) -> Result<Self, Refusal> {
+        // The words behind a command are its own.
+        let is_command = |operands: &[OsString]| matches!(operands, [kind, _] if kind == "exec");
+        let words = Words::parse_until(verb, words, is_command)?;
+        if words.has("help") {
+            return Err(Refusal { text: help::of(verb), code: 0 });
+        }
+        if verb.name == "notify" {
+            let barrier = if words.has("no-block") { Barrier::None } else { Barrier::Wait };
+            return Ok(Self::Notify { assignments: assignments(words.operands)?, barrier });
+        }
+        let limit = timeout(&words)?.unwrap_or(service::Check::TIMEOUT);
+        if limit.is_zero() {
+            return Err(refuse("`--timeout 0`: a probe takes some time".to_owned()));
+        }
+        Ok(Self::Probe { probe: probe(words.operands)?, limit: limit.min(DURATION_MAX) })
     }
 
     fn parse_other(verb: &'static VerbInfo, words: Vec<OsString>) -> Result<Self, Refusal> {
@@ -265,9 +370,18 @@ impl Verb {
         if words.has("help") {
             return Err(Refusal { text: help::of(verb), code: 0 });
         }
-        if verb.name == "check" {
-            let sources = words.operands.iter().map(PathBuf::from).collect();
-            return Ok(Self::Check(Check { sources }));
+        let reading = reading(&words);
+        let sources = || words.operands.iter().map(PathBuf::from).collect();
+        match verb.name {
+            "check" => return Ok(Self::Check(Check { sources: sources(), reading })),
+            "convert" if words.operands.is_empty() => {
+                return Err(refuse("what? onit convert SOURCE".to_owned()));
+            }
+            "convert" => {
+                let output = words.value("output").map(PathBuf::from);
+                return Ok(Self::Convert(Convert { sources: sources(), reading, output }));
+            }
+            _ => {}
         }
         let names = words.names()?;
         if verb.operands.is_empty()
@@ -290,7 +404,13 @@ impl Verb {
                 What::Stop { names, dependents: dependents(&words)?, patience: patience(&words)? }
             }
             "restart" => What::Restart { names, patience: patience(&words)? },
-            "reload" => What::Reload { dry_run: words.has("dry-run"), patience: patience(&words)? },
+            "reload" if words.has("dry-run") && !names.is_empty() => {
+                return Err(refuse("--dry-run is for the sources, not for a service".to_owned()));
+            }
+            "reload" => {
+                let dry_run = words.has("dry-run");
+                What::Reload { names, dry_run, patience: patience(&words)? }
+            }
             "signal" => {
                 let mut names = names;
                 let word = names.remove(0);
@@ -348,6 +468,97 @@ fn shell(names: &[String]) -> Result<Shell, Refusal> {
         [name] if name == "fish" => Ok(Shell::Fish),
         _ => Err(refuse("which shell? onit completions bash|zsh|fish".to_owned())),
     }
+}
+
+/// What is to be tried, and can be.
+/// A user or a group, by name or number; none if it is empty.
+fn who(word: &str) -> Result<Option<Who>, Refusal> {
+    match word.parse::<u32>() {
+        _ if word.is_empty() => Ok(None),
+        // The last one means "no change" to the kernel; see setresuid(2).
+        Ok(u32::MAX) => Err(refuse(format!("{word} is no user or group number"))),
+        Ok(number) => Ok(Some(Who::Number(number))),
+        Err(_) if word.parse::<i128>().is_ok() => {
+            Err(refuse(format!("{word} is no user or group number")))
+        }
+        Err(_) => Ok(Some(Who::Named(word.to_owned()))),
+    }
+}
+
+fn probe(operands: Vec<OsString>) -> Result<Probe, Refusal> {
+    const KINDS: [&str; 5] = ["tcp", "unix", "http", "file", "exec"];
+    let mut operands = operands.into_iter();
+    let kind = operands.next().unwrap_or_default();
+    let kind = kind.to_string_lossy();
+    if !KINDS.contains(&&*kind) {
+        let usage = "onit probe tcp HOST:PORT | unix PATH | http URL | file PATH | exec COMMAND";
+        return Err(refuse(match nearest(&kind, KINDS) {
+            Some(best) => format!("there is no probe `{kind}`; did you mean {best}?"),
+            None if kind.is_empty() => format!("which probe? {usage}"),
+            None => format!("there is no probe `{kind}`; {usage}"),
+        }));
+    }
+    let Some(first) = operands.next() else {
+        return Err(refuse(format!("`onit probe {kind}` of what? see onit probe --help")));
+    };
+    if kind != "exec"
+        && let Some(more) = operands.next()
+    {
+        let more = more.to_string_lossy();
+        return Err(refuse(format!("`onit probe {kind}` takes no `{more}`")));
+    }
+    let text = |word: OsString| {
+        word.into_string().map_err(|word| refuse(format!("not UTF-8: {}", word.to_string_lossy())))
+    };
+    let probe = match &*kind {
+        "tcp" => Probe::Tcp(text(first)?),
+        "http" => Probe::Http(text(first)?),
+        "unix" => Probe::Unix(first.into()),
+        "file" => Probe::File(first.into()),
+        _ => Probe::Exec(Argv { program: first, arguments: operands.collect() }),
+    };
+    probe.check().map_err(refuse)?;
+    Ok(probe)
+}
+
+/// What is to be told. A receiver passes over what it does not know, so that a slip would never be
+/// noticed there.
+fn assignments(words: Vec<OsString>) -> Result<Vec<OsString>, Refusal> {
+    if words.is_empty() {
+        return Err(refuse("what? onit notify KEY=VALUE…, such as READY=1".to_owned()));
+    }
+    for word in &words {
+        if let Some(what) = slip(&word.to_string_lossy()) {
+            return Err(refuse(what));
+        }
+    }
+    let bytes = words.iter().map(|word| word.len().saturating_add(1)).sum::<usize>();
+    if bytes > NOTIFY_BYTES_MAX {
+        return Err(refuse(format!("at most {NOTIFY_BYTES_MAX} bytes can be told at once")));
+    }
+    Ok(words)
+}
+
+/// What is wrong with an assignment, if something is.
+fn slip(word: &str) -> Option<String> {
+    let key = word.split('=').next().unwrap_or_default();
+    let capitals = key.to_ascii_uppercase();
+    let is_key = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if key.is_empty() || !is_key {
+        return Some(format!("`{word}` is no KEY=VALUE"));
+    }
+    if !word.contains('=') {
+        let is_flag = ["READY", "RELOADING", "STOPPING", "WATCHDOG"].contains(&&*capitals);
+        let hint = if is_flag { format!("; did you mean {capitals}=1?") } else { String::new() };
+        return Some(format!("`{word}` is no KEY=VALUE{hint}"));
+    }
+    if key != capitals {
+        return Some(format!("`{key}`: keys are in capitals; did you mean {capitals}?"));
+    }
+    if key == "BARRIER" {
+        return Some("BARRIER=1 is sent without being asked for".to_owned());
+    }
+    word.contains('\n').then(|| format!("the value of {key} has more than one line"))
 }
 
 fn patience(words: &Words) -> Result<Patience, Refusal> {
@@ -412,6 +623,11 @@ fn no_such_source(missing: &OsStr, words: &[OsString]) -> Refusal {
     refuse(format!("no such source: {word}; {hint}"))
 }
 
+fn reading(words: &Words) -> Reading {
+    let value = |long: &str| words.value(long).map(OsStr::to_owned);
+    Reading { format: value("format"), formation: value("formation") }
+}
+
 fn is_option(word: &OsStr) -> bool {
     word.as_encoded_bytes().starts_with(b"-")
 }
@@ -459,7 +675,7 @@ mod tests {
         check("onit /srv/none", &format!("onit: no such source: /srv/none; {hint}\n"));
         check("onit bash -c ls", "onit: no such source: bash; did you mean: onit -- bash -c ls\n");
         check("onit stauts", "onit: no such source: stauts; did you mean: onit status\n");
-        check("onit convert", "onit: `onit convert` is not supported yet\n");
+        check("onit serve", "onit: `onit serve` is not supported yet\n");
         check("onit check -- ls", "onit: `onit check` takes no command\n");
         let hint = "did you mean `--json`?";
         check(
@@ -521,5 +737,73 @@ mod tests {
         let run = parse("onit run --log-timestamps --socket /s / -- ls");
         let Ok(Verb::Run(run)) = run else { panic!("{run:?}") };
         assert_eq!((run.log_timestamps, run.socket), (Some("true".into()), Some("/s".into())));
+    }
+
+    #[test]
+    fn a_probe_is_taken_apart() {
+        let check = |line: &str, probe: Probe, milliseconds: u64| {
+            let limit = Duration::from_millis(milliseconds);
+            assert_eq!(parse(line), Ok(Verb::Probe { probe, limit }), "{line}");
+        };
+        let tcp = || Probe::Tcp("[::1]:80".to_owned());
+        let exec = |arguments: &[&str]| Probe::Exec(Argv::new("ls", arguments.to_vec()));
+        check("onit probe tcp [::1]:80", tcp(), 3000);
+        check("onit probe --timeout 500ms tcp [::1]:80", tcp(), 500);
+        check("onit probe --timeout 500ms -- tcp [::1]:80", tcp(), 500);
+        check("onit probe tcp [::1]:80 --timeout=2", tcp(), 2000);
+        check("onit probe unix /run/x", Probe::Unix("/run/x".into()), 3000);
+        check("onit probe file -- --timeout", Probe::File("--timeout".into()), 3000);
+        check("onit probe http http://web/?x", Probe::Http("http://web/?x".to_owned()), 3000);
+        check("onit probe exec ls --timeout 5 -- -h", exec(&["--timeout", "5", "--", "-h"]), 3000);
+        check("onit probe exec -- ls -- -h", exec(&["--", "-h"]), 3000);
+        check("onit probe exec --timeout 5 -- ls -h", exec(&["-h"]), 5000);
+        check("onit probe -- exec ls -h", exec(&["-h"]), 3000);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_or_told_is_refused() {
+        let check = |line: &str, expected: &str| {
+            let refusal = parse(line).unwrap_err();
+            assert_eq!(
+                (refusal.code, &*refusal.text),
+                (2, &*format!("onit: {expected}\n")),
+                "{line}"
+            );
+        };
+        let kinds = "onit probe tcp HOST:PORT | unix PATH | http URL | file PATH | exec COMMAND";
+        check("onit probe", &format!("which probe? {kinds}"));
+        check("onit probe grpc x", &format!("there is no probe `grpc`; {kinds}"));
+        check("onit probe htpp x", "there is no probe `htpp`; did you mean http?");
+        check("onit probe exec", "`onit probe exec` of what? see onit probe --help");
+        check("onit probe exec --", "`onit probe exec` of what? see onit probe --help");
+        check("onit probe tcp a:1 b:2", "`onit probe tcp` takes no `b:2`");
+        check("onit probe tcp web", "`web` has no port; an address is HOST:PORT");
+        let curl = "a probe speaks no TLS; exec with a program such as curl can";
+        check("onit probe http https://web/", &format!("`https://web/`: {curl}"));
+        check("onit probe --timeout 0s tcp a:1", "`--timeout 0`: a probe takes some time");
+        let wrong = "`--timeout soon` is no duration such as 10s or 2m";
+        check("onit probe --timeout soon tcp a:1", wrong);
+
+        check("onit notify", "what? onit notify KEY=VALUE…, such as READY=1");
+        check("onit notify READY", "`READY` is no KEY=VALUE; did you mean READY=1?");
+        check("onit notify ready", "`ready` is no KEY=VALUE; did you mean READY=1?");
+        check("onit notify A=1 hello", "`hello` is no KEY=VALUE");
+        check("onit notify =1", "`=1` is no KEY=VALUE");
+        check("onit notify A-B=1", "`A-B=1` is no KEY=VALUE");
+        check("onit notify ready=1", "`ready`: keys are in capitals; did you mean READY?");
+        check("onit notify BARRIER=1", "BARRIER=1 is sent without being asked for");
+        check("onit notify STATUS=a\nb", "the value of STATUS has more than one line");
+        let long = format!("onit notify STATUS={}", "x".repeat(4000));
+        check(&long, "at most 4000 bytes can be told at once");
+    }
+
+    #[test]
+    fn what_is_told_is_taken_as_it_is() {
+        let check = |line: &str, words: &[&str], barrier: Barrier| {
+            let assignments = words.iter().map(OsString::from).collect();
+            assert_eq!(parse(line), Ok(Verb::Notify { assignments, barrier }), "{line}");
+        };
+        check("onit notify READY=1 X_1=a=b", &["READY=1", "X_1=a=b"], Barrier::Wait);
+        check("onit notify --no-block -- STATUS=", &["STATUS="], Barrier::None);
     }
 }

@@ -1,25 +1,30 @@
 //! `onit run`: from the words to the loop, and `onit check`, which stops before the loop.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Check, Run};
+use super::args::{Check, Reading, Run};
 use super::{USAGE, check as listing, complain, say};
 use crate::config::{self, Files, Loaded, Options, Request};
+use crate::formats::{Format, Formats, Surroundings};
 use crate::limits::SERVICE_FILE_BYTES_MAX;
 use crate::linux::clock::Clock;
 use crate::linux::console::{Console, ConsoleSettings};
 use crate::linux::last_words::FAULT;
+use crate::linux::listen::{self, Handed};
 use crate::linux::place::{self, Place, Unplaced};
 use crate::linux::process::Process;
+use crate::linux::rescan::Rescan;
 use crate::linux::signals::{self, Signals};
 use crate::linux::spawn::Handover;
-use crate::linux::{Linux, Parts, files, last_words};
+use crate::linux::trust::Trust;
+use crate::linux::{Linux, Parts, files};
 use crate::run::{self, Host};
-use crate::service::{Argv, Errno, Kind, Level, Plan, Problem, Settings, Signal};
+use crate::service::{Argv, Errno, Kind, Level, Plan, Problem, Settings, Signal, nearest};
 use crate::supervisor::{Rules, Supervisor};
 
 /// Where services are looked for when nothing else is said.
@@ -30,8 +35,9 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Supervises until it is over.
 pub fn run(run: Run) -> u8 {
-    last_words::prepare();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    // Before anything is opened.
+    let handed = listen::handed(&environment, std::process::id());
     let clock = Clock::start();
     let order = match Order::new(run, environment) {
         Ok(order) => order,
@@ -47,7 +53,7 @@ pub fn run(run: Run) -> u8 {
             return USAGE;
         }
     };
-    match supervise(order, loaded, clock) {
+    match supervise(order, loaded, clock, handed) {
         Ok(code) => code,
         Err(Unable::Taken(text)) => {
             complain(&text);
@@ -79,6 +85,7 @@ struct Order {
     sources: Vec<PathBuf>,
     main: Option<Argv>,
     environment: Vec<(OsString, OsString)>,
+    foreign: Formats,
     options: Options,
 }
 
@@ -88,6 +95,7 @@ impl Order {
         if sources.is_empty() && run.command.is_none() {
             return Err(HOW_TO_START.to_owned());
         }
+        let foreign = formats(&run.reading, &environment)?;
         let options = Options {
             stop_timeout: run.stop_timeout,
             stop_signals: run.stop_signals,
@@ -96,15 +104,17 @@ impl Order {
             log_timestamps: run.log_timestamps,
             socket: run.socket,
         };
-        Ok(Self { sources, main: run.command, environment, options })
+        Ok(Self { sources, main: run.command, environment, foreign, options })
     }
 
     /// Reads everything there is to read, or says what is wrong with it.
     fn load(&self) -> Result<Loaded, Vec<Problem>> {
         let request = Request {
             sources: &self.sources,
+            foreign: &self.foreign,
             main: self.main.clone(),
             environment: &self.environment,
+            is_elsewhere: false,
             options: self.options.clone(),
         };
         config::load(&request, &Disk)
@@ -116,11 +126,59 @@ pub fn check(check: &Check) -> u8 {
     signals::release();
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let sources = sources(&check.sources, &environment);
-    let options = Options::default();
-    let request = Request { sources: &sources, main: None, environment: &environment, options };
+    let foreign = match formats(&check.reading, &environment) {
+        Ok(foreign) => foreign,
+        Err(text) => {
+            complain(&text);
+            return USAGE;
+        }
+    };
+    let request = Request {
+        sources: &sources,
+        foreign: &foreign,
+        main: None,
+        environment: &environment,
+        is_elsewhere: false,
+        options: Options::default(),
+    };
     let result = config::load(&request, &Disk);
     say(&listing::render(&result));
     if result.is_ok() { 0 } else { USAGE }
+}
+
+/// Who reads sources of other formats, as the command line says it, else the environment.
+///
+/// # Errors
+/// There is no such format.
+pub fn formats(reading: &Reading, environment: &[(OsString, OsString)]) -> Result<Formats, String> {
+    let given = |option: &Option<OsString>, name: &str| {
+        let own = option.as_deref().map(OsStr::to_string_lossy);
+        let word = own.or_else(|| Some(variable(environment, name)?.to_string_lossy()));
+        word.filter(|word| !word.is_empty()).map(Cow::into_owned)
+    };
+    let format = match given(&reading.format, "ONIT_FORMAT") {
+        Some(word) => Some(format_named(&word)?),
+        None => None,
+    };
+    let formation = given(&reading.formation, "ONIT_FORMATION");
+    let text = |text: &OsString| text.to_str().map(str::to_owned);
+    let environment =
+        environment.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+    // Without a directory to be in, what is named from there is named from the root.
+    let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let surroundings = Surroundings { environment, directory, formation };
+    Ok(Formats { format, surroundings })
+}
+
+fn format_named(word: &str) -> Result<Format, String> {
+    Format::named(word).ok_or_else(|| {
+        let names = Format::ALL.map(|(name, _)| name);
+        let hint = match nearest(word, names) {
+            Some(best) => format!("did you mean {best}?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        format!("onit: there is no format {word}; {hint}\n")
+    })
 }
 
 /// The sources of the command line, else those of the environment, else the usual one if it is
@@ -143,12 +201,18 @@ fn sources(given: &[PathBuf], environment: &[(OsString, OsString)]) -> Vec<PathB
     }
 }
 
-fn supervise(order: Order, loaded: Loaded, clock: Clock) -> Result<u8, Unable> {
+fn supervise(
+    order: Order,
+    loaded: Loaded,
+    clock: Clock,
+    handed: Vec<Handed>,
+) -> Result<u8, Unable> {
     let environment = order.environment.clone();
-    let Loaded { plan, settings, .. } = loaded;
+    let Loaded { plan, settings, remarks, foreign } = loaded;
     let has_main = plan.nodes().iter().any(|node| node.spec.kind == Kind::Main);
     let is_bare = has_main && plan.nodes().len() == 1;
     let process = Process::prepare();
+    process.make_room(plan.nodes().len());
     let wanted = wanted_signals(&plan, &settings, has_main);
     let terminal = process.terminal(has_main);
     let signals = Signals::catch(&wanted)?;
@@ -160,33 +224,67 @@ fn supervise(order: Order, loaded: Loaded, clock: Clock) -> Result<u8, Unable> {
         colours: variable(&environment, "NO_COLOR").is_none_or(OsStr::is_empty),
     });
     console.notices().install();
+    for line in listing::formats(&foreign, &remarks) {
+        log::info!("{line}");
+    }
+    let directories = watched(&foreign);
+    let rescan = match directories.is_empty() {
+        true => None,
+        false => Rescan::new().map(Arc::new).map_err(|failure| log::warn!("{failure}")).ok(),
+    };
+    rescan.iter().for_each(|rescan| rescan.watch(&directories));
+    let watching = rescan.clone();
+    // What came between the reading and the watching would not be seen: it is read once more.
+    let plan = match &rescan {
+        Some(_) => order.load().map_or(plan, |again| again.plan),
+        None => plan,
+    };
+    let trust = Trust::default();
+    trust.look(&plan);
     // A lone main command is everybody's idea of a container: there is nothing to ask about it.
     let has_services = plan.nodes().iter().any(|node| node.spec.kind != Kind::Main);
     let place = match !has_services && settings.socket.is_none() {
         true => None,
         false => make_place(settings.socket.as_deref())?,
     };
-    let rules = Rules {
-        stop_timeout: stop_timeout(&settings, is_bare, &environment),
-        stop_signals: settings.stop_signals,
-        seed: process.seed(),
-    };
+    let stop_timeout = stop_timeout(&settings, is_bare, &environment);
+    let seed = process.seed();
     let mut linux = Linux::new(Parts {
         clock,
         original: process.original(signals.caught()),
         signals,
         console,
         place,
-        load: Arc::new(move || order.load().map(|loaded| loaded.plan)),
+        load: Arc::new(move || {
+            let loaded = order.load();
+            watching.iter().for_each(|rescan| rescan.watch(&directories));
+            let loaded = loaded?;
+            trust.look(&loaded.plan);
+            Ok(loaded.plan)
+        }),
+        rescan,
+        handed,
         environment,
         terminal,
         handover: if is_bare { Handover::Everything } else { Handover::Declared },
     })?;
+    let rules = Rules {
+        stop_timeout,
+        stop_signals: settings.stop_signals,
+        seed,
+        tells_above: linux.tells_above(),
+    };
     let mut supervisor = Supervisor::new(plan, rules);
     let code = run::run(&mut supervisor, &mut linux);
     let end = supervisor.end_of_budget().unwrap_or_default();
     linux.finish(end.since(linux.now()).max(LEAST_PATIENCE));
     Ok(code)
+}
+
+/// The directories in which what is new is to be found without being asked for: runsvdir does.
+fn watched(foreign: &[(PathBuf, &'static str)]) -> Vec<PathBuf> {
+    let is_watched = |(_, format): &&(PathBuf, &str)| *format == Format::Runit.name();
+    foreign.iter().filter(is_watched).map(|(source, _)| source.clone()).collect()
 }
 
 /// Makes the control socket. Without a place for it there is none, and services are supervised all
@@ -243,7 +341,8 @@ fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&
 }
 
 /// The files of this machine.
-struct Disk;
+#[derive(Clone, Copy, Debug)]
+pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Errno> {
@@ -252,6 +351,10 @@ impl Files for Disk {
 
     fn list(&self, directory: &Path) -> Result<Vec<OsString>, Errno> {
         files::list(directory)
+    }
+
+    fn is_executable(&self, path: &Path) -> bool {
+        files::is_executable(path)
     }
 }
 

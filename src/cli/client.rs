@@ -52,9 +52,9 @@ pub fn run(ask: Ask) -> u8 {
             };
             asker.order(Request { dependents, ..Request::new("stop", names) }, patience)
         }
-        What::Reload { dry_run, patience } => {
-            let request = Request::new("reload", Vec::new());
-            asker.order(Request { dry_run: Some(dry_run), ..request }, patience)
+        What::Reload { names, dry_run, patience } => {
+            let dry_run = names.is_empty().then_some(dry_run);
+            asker.order(Request { dry_run, ..Request::new("reload", names) }, patience)
         }
         What::Signal { signal, names } => {
             let signal = Some(signal.to_string());
@@ -114,7 +114,11 @@ impl Asker {
 
     fn order(&self, request: Request, patience: Patience) -> u8 {
         let wait = (!patience.wait).then_some(false);
-        let verb = request.verb.clone();
+        // To a person these two are not the same.
+        let verb = match (request.verb.as_str(), request.names.as_slice()) {
+            ("reload", [_, ..]) => "reload of services".to_owned(),
+            (verb, _) => verb.to_owned(),
+        };
         let request = Request { wait, ..request };
         let mut connection = match self.ask(&request) {
             Ok(connection) => connection,
@@ -429,8 +433,10 @@ fn closed(out: &mut Paper) -> u8 {
 fn described(outcome: &Outcome, verb: &str) -> String {
     let Outcome { service, state, why, pid, reached, changed } = outcome;
     let mut text = format!("{service}: {state}");
-    if verb == "signal" {
-        text = format!("{service}: signalled");
+    match verb {
+        "signal" => text = format!("{service}: signalled"),
+        "reload of services" if *reached => text = format!("{service}: reloaded"),
+        _ => {}
     }
     // Whoever waits has changed nothing, and does not ask for it.
     if *reached && !*changed && verb != "wait" {

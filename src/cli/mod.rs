@@ -2,12 +2,14 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `applets.rs` | the verbs that are programs of their own: `onit probe`, `onit notify` |
 //! | `args.rs` | what the words on the command line mean |
 //! | `boot.rs` | `onit run`: from the words to the loop |
 //! | `check.rs` | `onit check`: the plan, or its problems, as text |
 //! | `client.rs` | the verbs that speak to a running onit |
 //! | `completions.rs` | `onit completions` |
 //! | `connection.rs` | how they do |
+//! | `convert.rs` | `onit convert`: any source as service files |
 //! | `help.rs` | `onit --help` |
 //! | `manual.rs` | `onit manual` |
 //! | `status.rs` | `onit status`: a line a service, or the story of one |
@@ -16,12 +18,14 @@
 //! | `words.rs` | options and operands, by that table |
 #![forbid(unsafe_code)]
 
+pub mod applets;
 pub mod args;
 pub mod boot;
 pub mod check;
 pub mod client;
 pub mod completions;
 pub mod connection;
+pub mod convert;
 pub mod help;
 pub mod manual;
 pub mod status;
@@ -46,7 +50,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> u8 {
     match Verb::parse(words) {
         Ok(Verb::Run(run)) => boot::run(run),
         Ok(Verb::Check(check)) => boot::check(&check),
+        Ok(Verb::Convert(convert)) => convert::run(&convert),
         Ok(Verb::Ask(ask)) => client::run(ask),
+        Ok(Verb::Probe { probe, limit }) => applets::probe(&probe, limit),
+        Ok(Verb::Notify { assignments, barrier }) => applets::notify(&assignments, barrier),
+        Ok(Verb::As { user, group, command }) => applets::step_down(user, group, &command),
         Ok(Verb::Completions(shell)) => print(&completions::script(shell)),
         Ok(Verb::Manual) => print(&manual::page()),
         Err(refusal) => {

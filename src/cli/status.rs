@@ -90,7 +90,7 @@ fn table(found: &[Status], before: &[Status]) -> String {
     for status in found {
         let dash = || "-".to_owned();
         let colour = if coloured { colour(&status.state) } else { "" };
-        let is_running = status.state == "up";
+        let is_running = ["up", "unhealthy"].contains(&status.state.as_str());
         let up = if is_running { age(milliseconds(status.since_ms)) } else { dash() };
         rows.push(vec![
             Cell::from(status.service.as_str()),
@@ -126,7 +126,7 @@ fn colour(state: &str) -> &'static str {
     match state {
         "up" | "completed" => "\x1b[32m",
         "waiting" | "starting" | "stopping" => "\x1b[33m",
-        "backoff" | "failed" => "\x1b[31m",
+        "unhealthy" | "backoff" | "failed" => "\x1b[31m",
         _ => "",
     }
 }
@@ -155,6 +155,12 @@ fn story(asker: &Asker, status: &Status) -> String {
         let wanted = link.condition.as_ref().map(|wanted| format!(" to be {wanted}"));
         let wanted = wanted.unwrap_or_default();
         row(what, format!("{indent}{}{wanted}: it is {}", link.service, link.state));
+    }
+    if let Some(health) = &status.health {
+        row("health", health.clone());
+    }
+    if !status.status_text.is_empty() {
+        row("says", status.status_text.clone());
     }
     row("next", status.next.clone());
     let command: Vec<String> = status.command.iter().map(|word| check::quoted(word)).collect();

@@ -83,6 +83,20 @@ pub const VERSION: OptionInfo = flag("version", Some('V'), "Print the version");
 pub const SOCKET: OptionInfo =
     valued("socket", None, "PATH", "Where the control socket is", "ONIT_SOCKET");
 
+const FORMAT: OptionInfo = valued(
+    "format",
+    None,
+    "FORMAT",
+    "What the sources are, if not seen: native, supervisord, circus, procfile, runit, s6, s6-rc",
+    "ONIT_FORMAT",
+);
+const FORMATION: OptionInfo = valued(
+    "formation",
+    Some('m'),
+    "NAME=N,…",
+    "How many of each process of a Procfile",
+    "ONIT_FORMATION",
+);
 const NO_WAIT: OptionInfo = flag("no-wait", None, "Do not wait for the outcome");
 const TIMEOUT: OptionInfo =
     valued("timeout", None, "TIME", "Wait no longer than this, such as 10s", "");
@@ -130,6 +144,8 @@ pub const VERBS: &[VerbInfo] = &[
                 help: "Whether text lines begin with the time: true or false",
                 variable: "ONIT_LOG_TIMESTAMPS",
             },
+            FORMAT,
+            FORMATION,
             SOCKET,
         ],
         takes: Operands::Files,
@@ -151,10 +167,33 @@ executed or is not found; 70 an internal fault.",
         name: "check",
         summary: "Print the plan in start order, or every problem at once",
         operands: "[SOURCE…]",
-        options: &[],
+        options: &[FORMAT, FORMATION],
         takes: Operands::Files,
         asks: false,
-        details: "Exit codes: 0, or 2 with problems.",
+        details: "\
+What is to be known of sources of other formats is printed below the plan.
+
+Exit codes: 0, or 2 with problems.",
+    },
+    VerbInfo {
+        name: "convert",
+        summary: "Print any source as service files of our own format",
+        operands: "SOURCE…",
+        options: &[
+            valued("output", Some('o'), "DIR", "Write the files into this directory", ""),
+            FORMAT,
+            FORMATION,
+        ],
+        takes: Operands::Files,
+        asks: false,
+        details: "\
+What has no counterpart is a comment beside the key it is about, and is told on standard error.
+Files that are there already are not written over.
+
+  onit convert Procfile
+  onit convert Procfile -o services
+
+Exit codes: 0 done; 1 done, and there is something to be known; 2 refused, nothing written.",
     },
     VerbInfo {
         name: "status",
@@ -219,17 +258,19 @@ answers.",
     },
     VerbInfo {
         name: "reload",
-        summary: "Read the sources again and apply the difference",
-        operands: "",
+        summary: "Apply what the sources say now, or have services read theirs again",
+        operands: "[NAME…]",
         options: &[flag("dry-run", Some('n'), "Only print the difference"), NO_WAIT, TIMEOUT],
-        takes: Operands::Nothing,
+        takes: Operands::Names,
         asks: true,
         details: "\
-What is new starts, what changed restarts, what is gone stops, and the rest keeps its processes.
-With a problem anywhere nothing changes. SIGHUP to onit does the same. What onit.toml says about
-onit itself holds from the next start on.
+With NAMEs: these services read their own configuration again, as `[reload]` of their files says.
+Without: the sources are read again. What is new starts, what changed restarts, what is gone stops,
+and the rest keeps its processes. With a problem anywhere nothing changes. SIGHUP to onit does the
+same. What onit.toml says about onit itself holds from the next start on.
 
-Exit codes: 0 done; 1 problems, or a service that is not up; 5 no onit answers.",
+Exit codes: 0 done; 1 problems, a service that is not up, or one that did not reload; 4 no service
+is called so; 5 no onit answers.",
     },
     VerbInfo {
         name: "signal",
@@ -296,8 +337,8 @@ Exit codes: 0 they have; 1 they never will, or the time is over; 4 no service is
         takes: Operands::Nothing,
         asks: true,
         details: "\
-ready: every service is up, every oneshot has completed. alive: onit answers, and no service has
-failed for good.
+ready: every service is ready and healthy, every oneshot has completed. alive: onit answers, and no
+service has failed for good.
 
   HEALTHCHECK CMD [\"/onit\", \"health\"]
 
@@ -315,6 +356,76 @@ Exit codes: 0 well; 1 not, or no onit answers.",
         takes: Operands::Nothing,
         asks: true,
         details: "Exit codes: 0 onit has ended; 1 not in time; 5 no onit answers.",
+    },
+    VerbInfo {
+        name: "probe",
+        summary: "Try once whether something answers",
+        operands: "tcp HOST:PORT | unix PATH | http URL | file PATH | exec COMMAND [ARG…]",
+        options: &[valued(
+            "timeout",
+            None,
+            "TIME",
+            "Wait no longer than this, such as 500ms; 3s without it",
+            "",
+        )],
+        takes: Operands::Words(&["tcp", "unix", "http", "file", "exec"]),
+        asks: false,
+        details: "\
+tcp and unix: a connection is accepted. http: a GET is answered with a status from 200 to 399.
+file: something is there. exec: the command ends with exit code 0; what it leaves running is
+killed, and so is all of it when the time is over.
+
+  onit probe tcp localhost:5432
+  onit probe http 'http://127.0.0.1:8080/ready?deep=1'
+  onit probe --timeout 10s exec -- pg_isready -q
+  HEALTHCHECK CMD [\"/onit\", \"probe\", \"http\", \"http://localhost:8080/\"]
+
+It asks no running onit and needs no other program. HOST is an address, localhost, or a name of
+/etc/hosts; an IPv6 address stands in brackets. Who starts it should give it more time than
+--timeout does.
+
+Exit codes: 0 yes; 1 no, with the reason on standard error; 2 bad usage; 128 + n when signal n
+ended an exec before its time.",
+    },
+    VerbInfo {
+        name: "notify",
+        summary: "Tell onit, from a script, how its service is",
+        operands: "KEY=VALUE…",
+        options: &[flag("no-block", None, "Do not wait until it has been taken notice of")],
+        takes: Operands::Words(&["READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "STATUS="]),
+        asks: false,
+        details: "\
+This is sd_notify(3): it speaks to the socket in NOTIFY_SOCKET, whoever made it. Only a service
+whose file asks for it has one: with ready.notify, health.watchdog or reload.notify.
+
+  onit notify READY=1 'STATUS=the index is built'
+  onit notify RELOADING=1
+
+RELOADING=1 gets its MONOTONIC_USEC. Each of sending and waiting takes 5 s at most.
+
+Exit codes: 0 told; 1 there is nobody to tell, or nobody took notice; 2 bad usage.",
+    },
+    VerbInfo {
+        name: "as",
+        summary: "Step down to a user, and execute a command",
+        operands: "USER[:GROUP] COMMAND [ARG…]",
+        options: &[],
+        takes: Operands::Files,
+        asks: false,
+        details: "\
+This process becomes the command: there is no other in between. USER and GROUP are names of
+/etc/passwd and /etc/group, or numbers, which need no entry there. With a GROUP that is the only
+one; without it they are the user's. An empty part is left as it is. HOME, USER, LOGNAME and SHELL
+are the user's; everything else stays.
+
+  onit as www-data nginx -g 'daemon off;'
+  onit as 1000:1000 app serve
+  exec onit as \"$APP_USER\" \"$@\"
+
+On a terminal the command shares it with whoever started this: kernels before 6.2 let it type there.
+
+Exit codes: those of the command; 1 it cannot become that; 2 bad usage; 126 and 127 the command
+cannot be executed or is not found.",
     },
     VerbInfo {
         name: "completions",
@@ -340,7 +451,7 @@ Exit codes: 0 well; 1 not, or no onit answers.",
 ];
 
 /// Verbs that are not there yet.
-pub const LATER: [&str; 6] = ["convert", "notify", "probe", "as", "serve", "syslog"];
+pub const LATER: [&str; 2] = ["serve", "syslog"];
 
 /// The verb called so.
 #[must_use]

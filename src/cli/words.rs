@@ -23,12 +23,27 @@ impl Words {
     /// # Errors
     /// An option it does not know, or without the value it needs.
     pub fn parse(verb: &'static VerbInfo, words: Vec<OsString>) -> Result<Self, Refusal> {
+        Self::parse_until(verb, words, |_| false)
+    }
+
+    /// The same, but as soon as the operands are so far, all that follows are operands too.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn parse_until(
+        verb: &'static VerbInfo,
+        words: Vec<OsString>,
+        is_the_end: fn(&[OsString]) -> bool,
+    ) -> Result<Self, Refusal> {
         let mut found = Self::default();
         let mut parser = Parser::from_args(words);
         while let Some(arg) = parser.next().map_err(|error| refuse(error.to_string()))? {
             let typed = match arg {
                 Arg::Value(operand) => {
                     found.operands.push(operand);
+                    if is_the_end(&found.operands) {
+                        found.operands.extend(parser.raw_args().into_iter().flatten());
+                    }
                     continue;
                 }
                 Arg::Long(long) => (format!("--{long}"), long.to_owned(), None),

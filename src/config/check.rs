@@ -9,24 +9,25 @@ use super::expand::{ExpandError, Variables, expand};
 use super::file::{At, Raw, Value};
 use super::split::{SplitError, Word, split};
 use crate::limits::{
-    DURATION_MAX, LINE_BYTES_MAX, LINE_BYTES_MIN, VALUE_BYTES_MAX, VALUES_BYTES_MAX,
+    DURATION_MAX, INSTANCES_MAX, LINE_BYTES_MAX, LINE_BYTES_MIN, VALUE_BYTES_MAX, VALUES_BYTES_MAX,
 };
 use crate::service::{
-    Argv, Backoff, Condition, Consequence, Environment, Format, Inherit, Kind, Leftovers, Limit,
-    Limits, Log, LogTarget, Name, Pattern, Place, Problem, Resource, Restart, Scope, Signal, Spec,
-    Stop, StopStep, SuccessCode, Who,
+    Argv, Backoff, Capability, Condition, Consequence, Environment, ExitArguments, Format, Inherit,
+    Kind, Leftovers, Limit, Limits, Log, LogTarget, Name, Pattern, Place, Problem, Resource,
+    Restart, Scope, Signal, Spec, Stop, StopStep, SuccessCode, Who,
 };
 
 /// A service that is right by itself. Whether it fits the others is yet to be seen.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Draft {
     pub(super) spec: Spec,
     pub(super) depends_on: Vec<(At<String>, Option<Condition>)>,
     pub(super) after: Vec<At<String>>,
+    pub(super) restart_with: Vec<At<String>>,
 }
 
 /// What a service file says of its service.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Judged {
     /// It is to be part of the plan.
     Enabled(Box<Draft>),
@@ -38,6 +39,7 @@ pub(super) enum Judged {
 /// more of them.
 pub(super) fn service(
     name: Name,
+    family: Option<&Name>,
     raw: &Raw,
     place: &Place,
     variables: &Variables,
@@ -47,8 +49,30 @@ pub(super) fn service(
     if !enabled && check.problems.is_empty() {
         return (Judged::Disabled, Vec::new());
     }
-    let draft = check.draft(name, place);
+    let draft = check.draft(name, family, place);
     (Judged::Enabled(Box::new(draft)), check.problems)
+}
+
+/// The names of the instances of a service; none: it is one, and called as its file is.
+pub(super) fn instances(
+    name: &Name,
+    raw: &Raw,
+    variables: &Variables,
+) -> (Option<Vec<Name>>, Vec<Problem>) {
+    let mut check = Check::new(raw, variables);
+    let Some(count) = check.integer("instances", 0, INSTANCES_MAX) else {
+        return (None, check.problems);
+    };
+    let names: Result<Vec<Name>, _> =
+        (1..=count).map(|number| Name::new(&format!("{name}@{number}"))).collect();
+    match (names, check.place_of("instances")) {
+        (Ok(names), _) => (Some(names), check.problems),
+        (Err(error), place) => {
+            let what = format!("the names of its instances are none: {error}");
+            check.problems.extend(place.map(|place| Problem::new(place, what)));
+            (None, check.problems)
+        }
+    }
 }
 
 /// Reads the keys of a raw form, and collects what is wrong with their values.
@@ -72,7 +96,7 @@ impl<'a> Check<'a> {
         Self { raw, variables, problems: Vec::new(), bytes: 0 }
     }
 
-    fn draft(&mut self, name: Name, place: &Place) -> Draft {
+    fn draft(&mut self, name: Name, family: Option<&Name>, place: &Place) -> Draft {
         let kinds = [("service", Kind::Service), ("oneshot", Kind::Oneshot)];
         let kind = match self.word("type") {
             Some(word) if word.value == "job" => {
@@ -95,10 +119,19 @@ impl<'a> Check<'a> {
         let restart = self.restart(kind, place);
         let consequences =
             [("continue", Consequence::Continue), ("shutdown", Consequence::Shutdown)];
+        let log = self.log();
+        let listen = self.listen(family.unwrap_or(&default.name), kind, place);
         let spec = Spec {
+            ready: self.ready(kind, &log, listen.len(), place),
+            health: self.health(kind, place),
+            reload: self.reload(kind, place),
+            listen,
+            log,
+            family: family.cloned(),
             place: Some(place.clone()),
             description: self.word("description").map(|word| word.value).unwrap_or_default(),
             kind,
+            autostart: self.boolean("autostart").unwrap_or(true),
             restart,
             success_codes: self.success_codes().unwrap_or(default.success_codes),
             on_success: self
@@ -111,19 +144,29 @@ impl<'a> Check<'a> {
             stop: self.stop(),
             before_start: self.commands("before_start"),
             after_exit: self.commands("after_exit"),
+            after_exit_arguments: self
+                .choice("after_exit_arguments", "a kind of arguments", &EXIT_ARGUMENTS)
+                .unwrap_or_default(),
+            after_exit_timeout: self
+                .duration("after_exit_timeout")
+                .unwrap_or(Spec::AFTER_EXIT_TIMEOUT),
             directory: self.path("directory"),
             user: self.raw.values.get("user").and_then(|value| self.who(value)),
             group: self.raw.values.get("group").and_then(|value| self.who(value)),
             groups: self.groups(),
             umask: self.umask(),
             nice: self.nice(),
+            oom_score_adj: self.oom_score_adj(),
+            capabilities: self.capabilities(),
+            no_new_privileges: self.boolean("no_new_privileges").unwrap_or(false),
+            root: self.root(),
             limits: self.limits(),
             environment: self.environment(),
-            log: self.log(),
             forward_signals: self.forward_signals(),
             ..default
         };
-        Draft { spec, depends_on: self.depends_on(), after: self.after() }
+        let (after, restart_with) = (self.names("after"), self.names("restart_with"));
+        Draft { spec, depends_on: self.depends_on(), after, restart_with }
     }
 
     fn restart(&mut self, kind: Kind, place: &Place) -> Restart {
@@ -200,7 +243,7 @@ impl<'a> Check<'a> {
 
     /// A duration that is not zero: with none between two starts they would follow each other
     /// without end.
-    fn wait(&mut self, key: &str) -> Option<Duration> {
+    pub(super) fn wait(&mut self, key: &str) -> Option<Duration> {
         let wait = self.duration(key)?;
         if wait.is_zero()
             && let Some(place) = self.place_of(key)
@@ -248,12 +291,7 @@ impl<'a> Check<'a> {
         let leftovers = [("kill", Leftovers::Kill), ("keep", Leftovers::Keep)];
         Stop {
             steps,
-            command: match self.raw.values.get("stop.command") {
-                Some(At { value: Value::List(words), .. }) if words.is_empty() => None,
-                Some(At { value: Value::Text(text), .. }) if text.is_empty() => None,
-                Some(value) => self.command(value),
-                None => None,
-            },
+            command: self.optional_command("stop.command"),
             timeout,
             scope: self.choice("stop.scope", "a scope", &scopes).unwrap_or(default.scope),
             leftovers: self
@@ -307,7 +345,7 @@ impl<'a> Check<'a> {
     }
 
     /// A user or group: a name, or a number.
-    fn who(&mut self, value: &At<Value>) -> Option<Who> {
+    pub(super) fn who(&mut self, value: &At<Value>) -> Option<Who> {
         if let Value::Integer(number) = value.value {
             return match u32::try_from(number) {
                 // The last one means "no change" to the kernel; see setresuid(2).
@@ -341,8 +379,14 @@ impl<'a> Check<'a> {
 
     fn umask(&mut self) -> Option<u32> {
         let value = self.raw.values.get("umask")?;
+        self.mode_of(value, "umask")
+    }
+
+    /// A file mode, or a mask of one: octal digits.
+    pub(super) fn mode_of(&mut self, value: &At<Value>, key: &str) -> Option<u32> {
         if let Value::Integer(_) = value.value {
-            let problem = Problem::new(value.place.clone(), "`umask` is a text of octal digits");
+            let what = format!("`{key}` is a text of octal digits");
+            let problem = Problem::new(value.place.clone(), what);
             // 22 may have been meant as its digits, 0o22 as its value: no guess is safe.
             self.problems.push(problem.hint("write octal digits such as \"0022\""));
             return None;
@@ -352,8 +396,11 @@ impl<'a> Check<'a> {
         match u32::from_str_radix(&word.value, 8) {
             Ok(mask) if is_octal && mask <= 0o777 => Some(mask),
             Ok(_) | Err(_) => {
-                let problem =
-                    Problem::new(word.place, format!("`{}` is no file mode mask", word.value));
+                let what = match key {
+                    "umask" => format!("`{}` is no file mode mask", word.value),
+                    _ => format!("`{}` is no file mode", word.value),
+                };
+                let problem = Problem::new(word.place, what);
                 self.problems.push(problem.hint("write octal digits such as \"0022\""));
                 None
             }
@@ -362,6 +409,45 @@ impl<'a> Check<'a> {
 
     fn nice(&mut self) -> Option<i32> {
         self.integer("nice", -20, 19).and_then(|nice| i32::try_from(nice).ok())
+    }
+
+    fn oom_score_adj(&mut self) -> Option<i32> {
+        let number = self.integer("oom_score_adj", -1000, 1000)?;
+        i32::try_from(number).ok()
+    }
+
+    fn capabilities(&mut self) -> Option<Vec<Capability>> {
+        let mut capabilities = Vec::new();
+        for item in self.list("capabilities")? {
+            let Some(word) = self.word_of(item) else { continue };
+            match Capability::from_name(&word.value) {
+                Some(capability) => capabilities.push(capability),
+                None => {
+                    let what = format!("`{}` is no capability", word.value);
+                    let problem = Problem::new(word.place, what);
+                    let plain = word.value.to_ascii_lowercase();
+                    let plain = plain.strip_prefix("cap_").unwrap_or(&plain);
+                    self.problems.push(problem.did_you_mean(plain, Capability::names()));
+                }
+            }
+        }
+        capabilities.sort_unstable();
+        capabilities.dedup();
+        Some(capabilities)
+    }
+
+    /// Another root directory hides the notify socket, which lies beside it.
+    fn root(&mut self) -> Option<PathBuf> {
+        let root = self.path("root")?;
+        for key in ["ready.notify", "health.watchdog", "reload.notify"] {
+            let is_set =
+                self.raw.values.get(key).is_some_and(|at| at.value != Value::Boolean(false));
+            if let (true, Some(place)) = (is_set, self.place_of(key)) {
+                let what = format!("`{key}` does not work with `root`, which hides the socket");
+                self.complain(&place, what);
+            }
+        }
+        Some(root)
     }
 
     fn limits(&mut self) -> Limits {
@@ -456,7 +542,54 @@ impl<'a> Check<'a> {
         };
         let files = self.list("environment_files").unwrap_or_default();
         let files = files.iter().filter_map(|item| self.path_of(item, false)).collect();
-        Environment { inherit, files, variables }
+        let secrets = self.secrets();
+        let file_variables = self.list("file_variables").unwrap_or_default();
+        let file_variables = file_variables.iter().filter_map(|item| self.variable_name(item));
+        let file_variables = file_variables.collect();
+        Environment { inherit, files, variables, secrets, file_variables }
+    }
+
+    fn secrets(&mut self) -> Vec<(OsString, PathBuf)> {
+        let mut secrets = Vec::new();
+        for (name, value) in self.table("secrets") {
+            if name.value.is_empty() || name.value.contains(['=', '\0']) {
+                let what = format!("`{}` is no name of a variable", name.value.escape_debug());
+                self.complain(&name.place, what);
+                continue;
+            }
+            let text = match &value.value {
+                Value::Text(_) => match self.text_of(value) {
+                    Some(text) => Some(PathBuf::from(text.text)),
+                    None => continue,
+                },
+                Value::Integer(_)
+                | Value::Float(_)
+                | Value::Boolean(_)
+                | Value::List(_)
+                | Value::Table(_)
+                | Value::Other(_) => None,
+            };
+            match text.filter(|path| path.is_absolute()) {
+                Some(path) => secrets.push((name.value.clone().into(), path)),
+                // What was written there may be the secret itself: it is not repeated.
+                None => {
+                    let what = format!("`secrets.{}` is no absolute path of a file", name.value);
+                    let problem = Problem::new(value.place.clone(), what);
+                    self.problems.push(problem.hint("the value itself stands in that file"));
+                }
+            }
+        }
+        secrets
+    }
+
+    fn variable_name(&mut self, item: &At<Value>) -> Option<OsString> {
+        let word = self.word_of(item)?;
+        if word.value.contains(['=', '\0']) {
+            let what = format!("`{}` is no name of a variable", word.value.escape_debug());
+            self.complain(&word.place, what);
+            return None;
+        }
+        Some(word.value.into())
     }
 
     fn log(&mut self) -> Log {
@@ -564,8 +697,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn after(&mut self) -> Vec<At<String>> {
-        let list = self.list("after").unwrap_or_default();
+    fn names(&mut self, key: &str) -> Vec<At<String>> {
+        let list = self.list(key).unwrap_or_default();
         list.iter().filter_map(|item| self.word_of(item)).collect()
     }
 
@@ -652,7 +785,7 @@ impl<'a> Check<'a> {
         self.among(&word, "true or false", &BOOLEANS)
     }
 
-    fn integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
+    pub(super) fn integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
         let value = self.raw.values.get(key)?;
         let number = self.integer_of(value, None)?;
         if (least..=most).contains(&number) {
@@ -665,7 +798,7 @@ impl<'a> Check<'a> {
 
     /// A whole number, or a text that stands for one. A text that does not is fine if it may be
     /// `otherwise`.
-    fn integer_of(&mut self, value: &At<Value>, otherwise: Option<&str>) -> Option<i64> {
+    pub(super) fn integer_of(&mut self, value: &At<Value>, otherwise: Option<&str>) -> Option<i64> {
         match &value.value {
             Value::Integer(number) => Some(*number),
             Value::Text(_) => {
@@ -805,6 +938,16 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// A command that may be empty, which counts as not set.
+    pub(super) fn optional_command(&mut self, key: &str) -> Option<Argv> {
+        match self.raw.values.get(key) {
+            Some(At { value: Value::List(words), .. }) if words.is_empty() => None,
+            Some(At { value: Value::Text(text), .. }) if text.is_empty() => None,
+            Some(value) => self.command(value),
+            None => None,
+        }
+    }
+
     /// The words of a text, each with whether it stays one when it is empty.
     fn split(&mut self, text: &str, place: &Place) -> Option<Vec<(At<Value>, bool)>> {
         let at =
@@ -897,7 +1040,10 @@ impl<'a> Check<'a> {
             | Value::Other(_) => {
                 let what = format!("`{key}` is a list, not {}", value.value.kind());
                 let problem = Problem::new(value.place.clone(), what);
-                self.problems.push(problem.hint("write it in [ and ]"));
+                self.problems.push(problem.hint(match key {
+                    "listen" => "write [[listen]] above the keys of each",
+                    _ => "write it in [ and ]",
+                }));
                 None
             }
         }
@@ -966,6 +1112,11 @@ impl<'a> Check<'a> {
             Ok(expanded) => {
                 Some(Text { text: expanded.text, had_variables: expanded.had_variables, place })
             }
+            Err(ExpandError::Unset(_) | ExpandError::Required(..))
+                if self.variables.is_elsewhere =>
+            {
+                None
+            }
             Err(error) => {
                 let problem = match error {
                     ExpandError::Unset(name) => {
@@ -998,11 +1149,11 @@ impl<'a> Check<'a> {
         self.complain(&value.place, what);
     }
 
-    fn place_of(&self, key: &str) -> Option<Place> {
+    pub(super) fn place_of(&self, key: &str) -> Option<Place> {
         self.raw.values.get(key).map(|value| value.place.clone())
     }
 
-    fn complain(&mut self, place: &Place, what: impl Into<String>) {
+    pub(super) fn complain(&mut self, place: &Place, what: impl Into<String>) {
         self.problems.push(Problem::new(place.clone(), what));
     }
 }
@@ -1010,6 +1161,10 @@ impl<'a> Check<'a> {
 /// The formats by name.
 pub(super) const FORMATS: [(&str, Format); 3] =
     [("text", Format::Text), ("json", Format::Json), ("raw", Format::Raw)];
+
+/// The arguments of `after_exit` commands by name.
+const EXIT_ARGUMENTS: [(&str, ExitArguments); 2] =
+    [("runit", ExitArguments::Runit), ("s6", ExitArguments::S6)];
 
 /// What stands for true and false where a variable is put in.
 const BOOLEANS: [(&str, bool); 8] = [
@@ -1056,7 +1211,7 @@ fn size(text: &str) -> Option<u64> {
 }
 
 /// `a`, `b` or `c`.
-fn or(words: &[&str]) -> String {
+pub(super) fn or(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

@@ -7,7 +7,13 @@ use std::ffi::{OsStr, OsString};
 use crate::limits::VALUE_BYTES_MAX;
 
 /// onit's own variables, as they are expanded.
-pub(super) type Variables = BTreeMap<OsString, OsString>;
+#[derive(Clone, Debug, Default)]
+pub(super) struct Variables {
+    /// Those that are set.
+    pub(super) known: BTreeMap<OsString, OsString>,
+    /// Whether others may be set where this will run: what they stand for is not judged.
+    pub(super) is_elsewhere: bool,
+}
 
 /// A text after its variables were put in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +108,7 @@ fn find<'v, 't>(inside: &'t str, variables: &'v Variables) -> Result<Found<'v, '
         return Err(ExpandError::NoName(inside.to_owned()));
     }
     // As in a shell, `:` makes an empty variable count as unset.
-    let set = variables.get(OsStr::new(name)).map(OsString::as_os_str);
+    let set = variables.known.get(OsStr::new(name)).map(OsString::as_os_str);
     let full = set.filter(|value| !value.is_empty());
     if let Some(default) = operator.strip_prefix(":-") {
         Ok(full.map_or(Found::Default(default), Found::Value))
@@ -122,8 +128,8 @@ mod tests {
 
     #[test]
     fn variables_are_put_in() {
-        let variables: Variables =
-            [("PORT", "80"), ("EMPTY", "")].map(|(k, v)| (k.into(), v.into())).into();
+        let known = [("PORT", "80"), ("EMPTY", "")].map(|(k, v)| (k.into(), v.into())).into();
+        let variables = Variables { known, is_elsewhere: false };
         let check = |text: &str, expected: Result<&str, ExpandError>| {
             let result = expand(text, &variables).map(|e| e.text.into_string().unwrap());
             assert_eq!(result, expected.map(str::to_owned), "{text:?}");
@@ -145,13 +151,14 @@ mod tests {
 
     #[test]
     fn only_what_had_variables_may_be_a_number() {
-        assert!(!expand("$$5", &Variables::new()).unwrap().had_variables);
-        assert!(expand("${A:-5}", &Variables::new()).unwrap().had_variables);
+        assert!(!expand("$$5", &Variables::default()).unwrap().had_variables);
+        assert!(expand("${A:-5}", &Variables::default()).unwrap().had_variables);
     }
 
     #[test]
     fn a_text_does_not_grow_without_end() {
-        let variables: Variables = [("X".into(), "x".repeat(1000).into())].into();
+        let known = [("X".into(), "x".repeat(1000).into())].into();
+        let variables = Variables { known, is_elsewhere: false };
         assert_eq!(expand(&"${X}".repeat(1000), &variables), Err(ExpandError::TooLong));
         assert_eq!(
             expand(&"x".repeat(VALUE_BYTES_MAX), &variables).unwrap().text.len(),

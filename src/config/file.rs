@@ -119,6 +119,9 @@ pub fn settings(text: &str, place: &Place) -> (RawSettings, Vec<Problem>) {
     (raw, reader.problems)
 }
 
+/// Sections whose being there means something, but not without a key.
+const SPEAKING: [&str; 3] = ["ready", "health", "reload"];
+
 /// Turns spans into places, and collects problems.
 struct Reader<'a> {
     place: &'a Place,
@@ -167,6 +170,13 @@ impl<'a> Reader<'a> {
                 Some(_) => self.complain(offset, format!("`{full}` is not supported yet")),
                 None if section.is_empty() && keys::is_section(known, name) => {
                     match value.into_inner() {
+                        DeValue::Table(inner) if inner.is_empty() && SPEAKING.contains(&name) => {
+                            let names: Vec<&str> = keys::names(known, name).collect();
+                            let problem =
+                                Problem::new(self.at(offset), format!("[{name}] is empty"));
+                            let hint = format!("it has the keys {}", names.join(", "));
+                            self.problems.push(problem.hint(hint));
+                        }
                         DeValue::Table(inner) => self.keys(inner, known, name, raw),
                         DeValue::String(_)
                         | DeValue::Integer(_)

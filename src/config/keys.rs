@@ -47,6 +47,12 @@ pub const SERVICE: &[Key] = &[
         "A service is kept running; a oneshot runs once, to its end.",
     ),
     key(
+        "autostart",
+        "boolean",
+        "`true`",
+        "Whether it is started with onit. If not, `onit start` does it, or one that needs it.",
+    ),
+    key(
         "depends_on",
         "list of names, or table of name and `started`, `ready`, `completed`",
         "none",
@@ -58,6 +64,12 @@ pub const SERVICE: &[Key] = &[
         "list of names",
         "none",
         "Order only: this one starts when those are ready or known to have failed.",
+    ),
+    key(
+        "restart_with",
+        "list of names",
+        "none",
+        "It is restarted when one of those runs again, and starts after them as with `after`.",
     ),
     key(
         "restart",
@@ -83,6 +95,13 @@ pub const SERVICE: &[Key] = &[
         "`shutdown`",
         "What its failure for good means for everything else.",
     ),
+    key(
+        "instances",
+        "number, 0 to 1000",
+        "one",
+        "So many of the same: `web@1`, `web@2` and so on, each with its number in `${INSTANCE}`. The \
+         name of the file means all of them.",
+    ),
     key("directory", "absolute path", "inherited", "Working directory."),
     key(
         "user",
@@ -92,6 +111,25 @@ pub const SERVICE: &[Key] = &[
     ),
     key("group", "name or number", "the user's", "Its group; then it has no other."),
     key("groups", "list of names or numbers", "the user's", "Its supplementary groups."),
+    key(
+        "capabilities",
+        "list of names",
+        "inherited",
+        "The capabilities it keeps, and no other: bounding, permitted and ambient. `[]`: none.",
+    ),
+    key(
+        "no_new_privileges",
+        "boolean",
+        "`false`",
+        "Whether nothing it executes may gain privileges, by setuid or otherwise.",
+    ),
+    key("root", "absolute path", "onit's own", "What it has for its root directory (chroot)."),
+    key(
+        "oom_score_adj",
+        "number, -1000 to 1000",
+        "inherited",
+        "Whom the kernel kills first when memory is short: the highest.",
+    ),
     key("umask", "text of octal digits", "inherited", "File mode mask."),
     key("nice", "number, -20 to 19", "inherited", "Nice value."),
     key(
@@ -109,6 +147,18 @@ pub const SERVICE: &[Key] = &[
         "Files of KEY=value lines, read at each start.",
     ),
     key(
+        "secrets",
+        "table of name and absolute path",
+        "none",
+        "Variables whose values are read from files at each start, over all others, and never shown.",
+    ),
+    key(
+        "file_variables",
+        "list of names",
+        "none",
+        "Each takes its value from the file that NAME_FILE names, if that is set.",
+    ),
+    key(
         "inherit_environment",
         "boolean, or list of patterns",
         "`true`",
@@ -124,8 +174,17 @@ pub const SERVICE: &[Key] = &[
         "after_exit",
         "list of commands",
         "none",
-        "Run after the command has ended, with ONIT_EXIT_CODE and ONIT_EXIT_SIGNAL; 5 s each.",
+        "Run after the command has ended, with ONIT_EXIT_CODE and ONIT_EXIT_SIGNAL.",
     ),
+    key(
+        "after_exit_arguments",
+        "`runit`, `s6`",
+        "none",
+        "What is added to each of those: as for `finish` of runit the exit code, or -1, and the \
+         signal, or 0; as for that of s6 the exit code, or 256, the signal, or 0, and the name. \
+         There exit code 125 says that the service has failed for good.",
+    ),
+    key("after_exit_timeout", "duration", "`5s`", "How long each of them may take."),
     key(
         "forward_signals",
         "list of signal names",
@@ -182,22 +241,102 @@ pub const SERVICE: &[Key] = &[
         "`16KiB`",
         "Longest line written, prefix included; a longer one is cut into several.",
     ),
-    later("restart_with", "restart when another service does"),
-    later("oom_score_adj", "whom the kernel kills first when memory is short"),
-    later("capabilities", "which capabilities are kept"),
-    later("no_new_privileges", "no program gains privileges"),
-    later("root", "another root directory"),
-    later("secrets", "variables read from files and never shown"),
-    later("instances", "several of the same"),
+    key("ready.notify", "boolean", "`false`", "It is ready when it says READY=1 (sd_notify)."),
+    key(
+        "ready.fd",
+        "number, 3 or more",
+        "none",
+        "It is ready when it writes a newline to this descriptor, as under s6.",
+    ),
+    key("ready.log", "text", "none", "It is ready when it writes a line that contains this."),
+    key("ready.tcp", "`host:port`", "none", "It is ready when it accepts a connection there."),
+    key("ready.unix", "absolute path", "none", "The same, for the stream socket at this path."),
+    key(
+        "ready.http",
+        "URL",
+        "none",
+        "It is ready when a GET is answered with a status from 200 to 399.",
+    ),
+    key("ready.exec", "command", "none", "It is ready when this ends with exit code 0."),
+    key("ready.file", "absolute path", "none", "It is ready when this is there."),
+    key(
+        "ready.interval",
+        "duration",
+        "`500ms`",
+        "From one such look to the next; the first few follow sooner.",
+    ),
+    key(
+        "ready.timeout",
+        "duration",
+        "`60s`",
+        "If it is not ready by then, that is a failed start.",
+    ),
+    key("health.tcp", "`host:port`", "none", "It is well if it accepts a connection there."),
+    key("health.unix", "absolute path", "none", "The same, for the stream socket at this path."),
+    key(
+        "health.http",
+        "URL",
+        "none",
+        "It is well if a GET is answered with a status from 200 to 399.",
+    ),
+    key("health.exec", "command", "none", "It is well if this ends with exit code 0."),
+    key("health.file", "absolute path", "none", "It is well if this is there."),
+    key(
+        "health.watchdog",
+        "duration",
+        "none",
+        "It is well as long as it says WATCHDOG=1 at least this often (sd_notify).",
+    ),
+    key("health.interval", "duration", "`10s`", "From one look to the next."),
+    key("health.timeout", "duration", "`3s`", "How long one look may take."),
+    key("health.retries", "number", "`3`", "So many failures in a row make it unhealthy."),
+    key(
+        "health.start_period",
+        "duration",
+        "`0s`",
+        "Failures this soon after it became ready do not count, unless one look has succeeded.",
+    ),
+    key(
+        "health.on_unhealthy",
+        "`restart`, `shutdown`, `continue`",
+        "`restart`",
+        "What is done about it, once. A restart is a failed run: `restart` and `[backoff]` hold.",
+    ),
+    key("reload.signal", "signal name", "`SIGHUP`", "What `onit reload NAME` sends it."),
+    key("reload.command", "command", "none", "Run instead of that, with ONIT_MAIN_PID."),
+    key(
+        "reload.notify",
+        "boolean",
+        "`false`",
+        "Whether it answers with RELOADING=1 and, when it is done, READY=1 (sd_notify).",
+    ),
+    key("reload.timeout", "duration", "`60s`", "How long it may take."),
+    key(
+        "listen",
+        "list of tables, `[[listen]]`",
+        "none",
+        "Sockets that are bound once, handed on as LISTEN_FDS, and kept through restarts.",
+    ),
     later("schedule", "when a job runs"),
     later("timezone", "the time zone of a schedule"),
     later("overlap", "what a job does while it still runs"),
-    later("ready", "when it is ready"),
-    later("health", "whether it is well"),
-    later("reload", "how it reads its configuration again"),
-    later("listen", "sockets bound once and handed on"),
     later("log.max_size", "rotation of files"),
     later("log.keep", "rotation of files"),
+];
+
+/// The keys of a table of `[[listen]]`.
+pub const LISTEN: &[Key] = &[
+    key("name", "text", "the service's name", "What it is called in LISTEN_FDNAMES."),
+    key(
+        "address",
+        "`address:port`, or absolute path",
+        "none",
+        "Where it is bound. Without it, or if onit was handed a socket of this name, that one is used.",
+    ),
+    key("backlog", "number", "`4096`", "How many connections may wait to be accepted."),
+    key("mode", "text of octal digits", "what the umask leaves", "The mode of a path."),
+    key("user", "name or number", "the service's", "Who owns a path."),
+    key("group", "name or number", "the service's", "Whose group a path has."),
 ];
 
 /// The keys of `onit.toml`. `[service_defaults]` takes the keys of a service file.
@@ -231,7 +370,8 @@ pub const SETTINGS: &[Key] = &[
 ];
 
 /// Keys of a service file that make no sense as a default for all.
-pub const NO_DEFAULTS: [&str; 4] = ["command", "description", "depends_on", "after"];
+pub const NO_DEFAULTS: [&str; 7] =
+    ["command", "description", "depends_on", "after", "restart_with", "listen", "instances"];
 
 /// The key called `name`, which may be the name of a section of keys that are all unbuilt.
 #[must_use]

@@ -9,6 +9,7 @@ use super::Files;
 use super::check::{self, Check, Draft, FORMATS, Judged};
 use super::expand::Variables;
 use super::file::{self, At, Raw, RawSettings, Value};
+use super::foreign::{Described, Foreign, OnlyNative, Reading, Remark};
 use crate::limits::{SERVICE_FILE_BYTES_MAX, SERVICES_MAX};
 use crate::service::{
     Argv, Condition, Dependency, Errno, Kind, Level, Name, Place, Plan, PlanError, Problem,
@@ -16,16 +17,32 @@ use crate::service::{
 };
 
 /// What is to be loaded.
-#[derive(Debug)]
 pub struct Request<'a> {
-    /// Directories of service files, or single ones.
+    /// Directories of service files, single ones, or whatever `foreign` can read.
     pub sources: &'a [PathBuf],
+    /// Who reads sources of other formats.
+    pub foreign: &'a dyn Foreign,
     /// The main command, if there is one.
     pub main: Option<Argv>,
     /// onit's own variables.
     pub environment: &'a [(OsString, OsString)],
+    /// Whether a variable that is not set is no problem: what it stands for is not judged then.
+    pub is_elsewhere: bool,
     /// What the command line says.
     pub options: Options,
+}
+
+impl Default for Request<'_> {
+    fn default() -> Self {
+        Self {
+            sources: &[],
+            foreign: &OnlyNative,
+            main: None,
+            environment: &[],
+            is_elsewhere: false,
+            options: Options::default(),
+        }
+    }
 }
 
 /// What the command line says about onit itself, unread.
@@ -52,6 +69,54 @@ pub struct Loaded {
     pub plan: Plan,
     /// What is set for onit itself.
     pub settings: Settings,
+    /// What is to be known of sources of other formats.
+    pub remarks: Vec<Remark>,
+    /// Which those are, each with the name of its format.
+    pub foreign: Vec<(PathBuf, &'static str)>,
+}
+
+/// What all sources say, before it is judged.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// Every service, with what is said of it and not what holds for all.
+    pub services: BTreeMap<Name, Described>,
+    /// `onit.toml`, or what stands for it elsewhere.
+    pub settings: RawSettings,
+    /// What is to be known of sources of other formats.
+    pub remarks: Vec<Remark>,
+    /// Which those are, each with the name of its format.
+    pub foreign: Vec<(PathBuf, &'static str)>,
+    /// What could not be taken apart.
+    pub problems: Vec<Problem>,
+}
+
+/// Takes all sources apart, and judges nothing.
+#[must_use]
+pub fn read(request: &Request<'_>, files: &dyn Files) -> Written {
+    let mut loader = Loader::new(request, files);
+    let mut found = loader.find(request);
+    let mut settings = loader.settings_file(&found);
+    for (key, value) in found.elsewhere.values {
+        settings.settings.values.entry(key).or_insert(value);
+    }
+    let mut services = BTreeMap::new();
+    for (name, (path, content)) in found.services {
+        let (place, raw) = match content {
+            Content::Text(text) => (place(&path), loader.raw(&path, &text)),
+            Content::Raw(place, raw) => (place, Some(raw)),
+        };
+        if let Some(raw) = raw {
+            services.insert(name.clone(), Described { name, place, raw });
+        }
+    }
+    found.remarks.sort();
+    Written {
+        services,
+        settings,
+        remarks: found.remarks,
+        foreign: found.foreign,
+        problems: loader.problems,
+    }
 }
 
 /// Reads all sources, and makes one plan of them.
@@ -59,18 +124,41 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong, in the order of the places.
 pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Problem>> {
-    let mut loader = Loader {
-        files,
-        variables: request.environment.iter().cloned().collect(),
-        problems: Vec::new(),
-    };
-    let found = loader.find(request);
-    let raw = loader.settings_file(&found);
+    judge(read(request, files), request, files)
+}
+
+/// Makes one plan of what all sources say.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the places.
+pub fn judge(
+    written: Written,
+    request: &Request<'_>,
+    files: &dyn Files,
+) -> Result<Loaded, Vec<Problem>> {
+    let Written { services, settings: raw, remarks, foreign, problems } = written;
+    let mut loader = Loader { problems, ..Loader::new(request, files) };
     let settings = loader.settings(&raw.settings, &request.options);
     let mut judged = BTreeMap::new();
-    for (name, (path, text)) in &found.services {
-        if let Some(service) = loader.service(name, path, text, &raw.service_defaults) {
-            judged.insert(name.clone(), service);
+    let mut families = Families::new();
+    let found: Vec<Name> = services.keys().cloned().collect();
+    for (name, service) in services {
+        let place = service.place.clone();
+        let services = loader.service(service, &raw.service_defaults);
+        if services.iter().any(|(instance, _)| *instance != name) {
+            let instances = services.iter().map(|(instance, _)| instance.clone()).collect();
+            families.insert(name, instances);
+        }
+        if judged.len().saturating_add(services.len()) > SERVICES_MAX {
+            let what = format!("more than {SERVICES_MAX} services with the instances of this one");
+            loader.problems.push(Problem::new(place, what));
+            break;
+        }
+        for (instance, service) in services {
+            if judged.insert(instance.clone(), service).is_some() {
+                let what = format!("there are two services named `{instance}`");
+                loader.problems.push(Problem::new(place.clone(), what));
+            }
         }
     }
     let disabled: Vec<Name> = judged
@@ -78,15 +166,15 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Prob
         .filter(|(_, judged)| matches!(judged, Judged::Disabled))
         .map(|(name, _)| name.clone())
         .collect();
-    let names: BTreeSet<Name> = found.services.keys().cloned().collect();
-    let drafts: BTreeMap<Name, Draft> = judged
+    let names: BTreeSet<Name> = found.iter().chain(judged.keys()).cloned().collect();
+    let drafts: Vec<(Name, Draft)> = judged
         .into_iter()
         .filter_map(|(name, judged)| match judged {
             Judged::Enabled(draft) => Some((name, *draft)),
             Judged::Disabled => None,
         })
         .collect();
-    let mut specs = loader.connect(drafts, &names, &disabled);
+    let mut specs = loader.connect(drafts, &names, &families, &disabled);
     specs.extend(request.main.clone().map(Spec::main));
     let places: BTreeMap<Name, Place> =
         specs.iter().filter_map(|spec| Some((spec.name.clone(), spec.place.clone()?))).collect();
@@ -99,20 +187,38 @@ pub fn load(request: &Request<'_>, files: &dyn Files) -> Result<Loaded, Vec<Prob
     };
     let mut problems = loader.problems;
     if problems.is_empty() {
-        return Ok(Loaded { plan: plan.with_disabled(disabled), settings });
+        return Ok(Loaded { plan: plan.with_disabled(disabled), settings, remarks, foreign });
     }
     problems.sort();
     problems.dedup();
     Err(problems)
 }
 
+/// The instances of the services of which there are several, by the name of their file.
+type Families = BTreeMap<Name, Vec<Name>>;
+
 /// The files of all sources.
 #[derive(Debug, Default)]
 struct Found {
-    /// The file of each service, with its text.
-    services: BTreeMap<Name, (PathBuf, Result<Vec<u8>, Errno>)>,
+    /// The file of each service, with what is in it.
+    services: BTreeMap<Name, (PathBuf, Content)>,
     /// Every `onit.toml` that is in force, with its text.
     settings: Vec<(PathBuf, Vec<u8>)>,
+    /// What sources of other formats say about the supervisor itself.
+    elsewhere: Raw,
+    /// What is to be known of them.
+    remarks: Vec<Remark>,
+    /// Which those are, each with the name of its format.
+    foreign: Vec<(PathBuf, &'static str)>,
+}
+
+/// What is known of a service when it is found.
+#[derive(Debug)]
+enum Content {
+    /// The text of a file of our own format.
+    Text(Result<Vec<u8>, Errno>),
+    /// What a reader of another format made of it, and from where.
+    Raw(Place, Raw),
 }
 
 struct Loader<'a> {
@@ -124,10 +230,20 @@ struct Loader<'a> {
 /// The name of the file that is about onit itself.
 const SETTINGS_FILE: &str = "onit.toml";
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(request: &Request<'_>, files: &'a dyn Files) -> Self {
+        let known = request.environment.iter().cloned().collect();
+        let variables = Variables { known, is_elsewhere: request.is_elsewhere };
+        Self { files, variables, problems: Vec::new() }
+    }
+
     fn find(&mut self, request: &Request<'_>) -> Found {
         let mut found = Found::default();
         for source in request.sources {
+            if let Some(reading) = request.foreign.read(source, self.files) {
+                self.foreign(source, reading, request, &mut found);
+                continue;
+            }
             match self.files.list(source) {
                 Ok(mut names) => {
                     names.sort();
@@ -149,8 +265,7 @@ impl Loader<'_> {
                         let text = self.files.read(source);
                         self.service_file(source, text, request, &mut found);
                     }
-                    let directory = source.parent().filter(|parent| *parent != Path::new(""));
-                    self.settings_of(directory.unwrap_or(Path::new(".")), &mut found);
+                    self.settings_of(above(source), &mut found);
                 }
                 Err(errno) => {
                     let problem = Problem::new(place(source), unreadable(errno));
@@ -166,6 +281,33 @@ impl Loader<'_> {
             self.problems.push(Problem::new(place, what));
         }
         found
+    }
+
+    /// A source of another format.
+    fn foreign(
+        &mut self,
+        source: &Path,
+        reading: Reading,
+        request: &Request<'_>,
+        found: &mut Found,
+    ) {
+        let Reading { format, services, settings, problems, remarks } = reading;
+        let is_wrong = !problems.is_empty();
+        self.problems.extend(problems);
+        if services.is_empty() && request.main.is_none() && !is_wrong {
+            self.problems.push(Problem::new(place(source), "describes no service"));
+        }
+        for Described { name, place, raw } in services {
+            let content = Content::Raw(place.clone(), raw);
+            self.insert(name, source, place, content, request, found);
+        }
+        for (key, value) in settings.values {
+            found.elsewhere.values.entry(key).or_insert(value);
+        }
+        found.remarks.extend(remarks);
+        found.foreign.push((source.to_owned(), format));
+        let is_directory = self.files.list(source).is_ok();
+        self.settings_of(if is_directory { source } else { above(source) }, found);
     }
 
     fn has_problem_in(&self, source: &Path) -> bool {
@@ -198,7 +340,8 @@ impl Loader<'_> {
         let stem = path.file_stem().unwrap_or_default();
         if path.extension() != Some(OsStr::new("toml")) {
             let problem = Problem::new(place, "not a service file");
-            self.problems.push(problem.hint("the name of a service file ends in .toml"));
+            let hint = "its name would end in .toml, and no other format is seen in it (--format)";
+            self.problems.push(problem.hint(hint));
             return;
         }
         let name = match stem.to_str().map(Name::new) {
@@ -213,9 +356,26 @@ impl Loader<'_> {
                 return;
             }
         };
+        self.insert(name, path, place, Content::Text(text), request, found);
+    }
+
+    /// Takes a service in, unless its name is taken.
+    fn insert(
+        &mut self,
+        name: Name,
+        path: &Path,
+        place: Place,
+        content: Content,
+        request: &Request<'_>,
+        found: &mut Found,
+    ) {
         if name.as_str() == Name::ONIT || (name.as_str() == Name::MAIN && request.main.is_some()) {
+            let hint = match content {
+                Content::Text(_) => "give the file another name",
+                Content::Raw(..) => "give it another name",
+            };
             let what = format!("the name `{name}` is taken");
-            self.problems.push(Problem::new(place, what).hint("give the file another name"));
+            self.problems.push(Problem::new(place, what).hint(hint));
             return;
         }
         if let Some((other, _)) = found.services.get(&name) {
@@ -223,7 +383,7 @@ impl Loader<'_> {
             self.problems.push(Problem::new(place, what));
             return;
         }
-        found.services.insert(name, (path.to_owned(), text));
+        found.services.insert(name, (path.to_owned(), content));
     }
 
     /// The `onit.toml` of a source directory, else of its parent.
@@ -275,13 +435,35 @@ impl Loader<'_> {
         text.ok()
     }
 
-    fn service(
-        &mut self,
-        name: &Name,
-        path: &Path,
-        text: &Result<Vec<u8>, Errno>,
-        defaults: &Raw,
-    ) -> Option<Judged> {
+    /// Judges a service, with what holds for all: each of its instances, if there are several.
+    fn service(&mut self, described: Described, defaults: &Raw) -> Vec<(Name, Judged)> {
+        let Described { name, place, mut raw } = described;
+        with_defaults(&mut raw, defaults);
+        let (names, problems) = check::instances(&name, &raw, &self.variables);
+        self.problems.extend(problems);
+        let Some(names) = names else {
+            let (judged, problems) =
+                check::service(name.clone(), None, &raw, &place, &self.variables);
+            self.problems.extend(problems);
+            return vec![(name, judged)];
+        };
+        if names.is_empty() {
+            return vec![(name, Judged::Disabled)];
+        }
+        let mut variables = self.variables.clone();
+        let mut all = Vec::new();
+        for (number, instance) in (1u32..).zip(names) {
+            variables.known.insert("INSTANCE".into(), number.to_string().into());
+            let (judged, problems) =
+                check::service(instance.clone(), Some(&name), &raw, &place, &variables);
+            self.problems.extend(problems);
+            all.push((instance, judged));
+        }
+        all
+    }
+
+    /// What a file says.
+    fn raw(&mut self, path: &Path, text: &Result<Vec<u8>, Errno>) -> Option<Raw> {
         let place = place(path);
         let bytes = match text {
             Ok(bytes) => bytes,
@@ -290,36 +472,18 @@ impl Loader<'_> {
                 return None;
             }
         };
-        let (mut raw, problems) = file::service(self.text(bytes, &place)?, &place);
+        let (raw, problems) = file::service(self.text(bytes, &place)?, &place);
         let unreadable = raw.values.is_empty() && !problems.is_empty();
         self.problems.extend(problems);
-        if unreadable {
-            return None;
-        }
-        // A list of signals brings its own times: of the two, what the service itself says holds.
-        let is_list = |raw: &Raw| raw.values.get("stop.signal").is_some_and(|v| v.value.is_list());
-        let has_times = is_list(&raw);
-        let needs_no_list = raw.values.contains_key("stop.timeout") && is_list(defaults);
-        for (key, value) in &defaults.values {
-            let gives_way = match *key {
-                "stop.timeout" => has_times,
-                "stop.signal" => needs_no_list,
-                _ => false,
-            };
-            if !gives_way {
-                raw.values.entry(key).or_insert_with(|| value.clone());
-            }
-        }
-        let (judged, problems) = check::service(name.clone(), &raw, &place, &self.variables);
-        self.problems.extend(problems);
-        Some(judged)
+        (!unreadable).then_some(raw)
     }
 
     /// Resolves whom services wait for.
     fn connect(
         &mut self,
-        drafts: BTreeMap<Name, Draft>,
+        drafts: Vec<(Name, Draft)>,
         names: &BTreeSet<Name>,
+        families: &Families,
         disabled: &[Name],
     ) -> Vec<Spec> {
         let kinds: BTreeMap<Name, (Kind, Restart)> = drafts
@@ -328,48 +492,63 @@ impl Loader<'_> {
             .collect();
         let mut specs = Vec::with_capacity(drafts.len());
         for (name, draft) in drafts {
-            let Draft { mut spec, depends_on, after } = draft;
+            let Draft { mut spec, depends_on, after, restart_with } = draft;
             for (other, condition) in depends_on {
-                let Some(other_name) = self.other(&name, &other, names) else { continue };
-                if disabled.contains(&other_name) {
-                    let what = format!("`{name}` depends on `{other_name}`, which is not enabled");
-                    let hint = "enable it, or write `after` instead of `depends_on`";
-                    self.problems.push(Problem::new(other.place, what).hint(hint));
-                    continue;
+                for other_name in self.others(&spec, &other, names, families) {
+                    if disabled.contains(&other_name) {
+                        let what =
+                            format!("`{name}` depends on `{other_name}`, which is not enabled");
+                        let hint = "enable it, or write `after` instead of `depends_on`";
+                        self.problems.push(Problem::new(other.place.clone(), what).hint(hint));
+                        continue;
+                    }
+                    let Some((kind, restart)) = kinds.get(&other_name) else { continue };
+                    if (condition, restart) == (Some(Condition::Completed), &Restart::Always) {
+                        let what =
+                            format!("`{other_name}` never completes: it is always restarted");
+                        let hint = "make it a oneshot, or wait for `ready`";
+                        self.problems.push(Problem::new(other.place.clone(), what).hint(hint));
+                        continue;
+                    }
+                    let condition = condition.unwrap_or(match kind {
+                        Kind::Oneshot => Condition::Completed,
+                        Kind::Service | Kind::Main => Condition::Ready,
+                    });
+                    spec.depends_on.push(Dependency { name: other_name, condition });
                 }
-                let Some((kind, restart)) = kinds.get(&other_name) else { continue };
-                if (condition, restart) == (Some(Condition::Completed), &Restart::Always) {
-                    let what = format!("`{other_name}` never completes: it is always restarted");
-                    let hint = "make it a oneshot, or wait for `ready`";
-                    self.problems.push(Problem::new(other.place, what).hint(hint));
-                    continue;
-                }
-                let condition = condition.unwrap_or(match kind {
-                    Kind::Oneshot => Condition::Completed,
-                    Kind::Service | Kind::Main => Condition::Ready,
-                });
-                spec.depends_on.push(Dependency { name: other_name, condition });
             }
+            // Whoever is not enabled is not waited for.
+            let is_there = |other: &Name| kinds.contains_key(other);
             for other in after {
-                let Some(other) = self.other(&name, &other, names) else { continue };
-                if kinds.contains_key(&other) {
-                    spec.after.push(other);
-                }
+                let others = self.others(&spec, &other, names, families);
+                spec.after.extend(others.into_iter().filter(is_there));
+            }
+            for other in restart_with {
+                let others = self.others(&spec, &other, names, families);
+                spec.restart_with.extend(others.into_iter().filter(is_there));
             }
             specs.push(spec);
         }
         specs
     }
 
-    /// The service called `word`, which `name` waits for.
-    fn other(&mut self, name: &Name, word: &At<String>, names: &BTreeSet<Name>) -> Option<Name> {
-        if word.value == name.as_str() {
+    /// The services called `word`, which `spec` waits for: all its instances, if there are several.
+    fn others(
+        &mut self,
+        spec: &Spec,
+        word: &At<String>,
+        names: &BTreeSet<Name>,
+        families: &Families,
+    ) -> Vec<Name> {
+        let name = &spec.name;
+        let is_own = |other: &Name| other.as_str() == word.value;
+        if is_own(name) || spec.family.as_ref().is_some_and(is_own) {
             let what = format!("`{name}` waits for itself");
             self.problems.push(Problem::new(word.place.clone(), what));
-            return None;
+            return Vec::new();
         }
         let known = Name::new(&word.value).ok().filter(|other| names.contains(other));
-        if known.is_none() {
+        let Some(known) = known else {
             let what = format!("there is no service `{}`", word.value);
             let problem = Problem::new(word.place.clone(), what);
             let problem = match nearest(&word.value, names.iter().map(Name::as_str)) {
@@ -377,8 +556,9 @@ impl Loader<'_> {
                 None => problem,
             };
             self.problems.push(problem);
-        }
-        known
+            return Vec::new();
+        };
+        families.get(&known).cloned().unwrap_or_else(|| vec![known])
     }
 
     fn plan_errors(&mut self, errors: Vec<PlanError>, places: &BTreeMap<Name, Place>) {
@@ -410,7 +590,7 @@ impl Loader<'_> {
         let mut overrides = Raw::default();
         let given = |option: &Option<OsString>, name: &str, variable: &str| {
             let own = option.clone().map(|value| (format!("--{name}"), value));
-            let ours = || self.variables.get(OsStr::new(variable)).cloned();
+            let ours = || self.variables.known.get(OsStr::new(variable)).cloned();
             own.or_else(|| Some((variable.to_owned(), ours()?)))
         };
         let all = [
@@ -497,6 +677,29 @@ impl Check<'_> {
     }
 }
 
+/// Adds what holds for every service that does not say otherwise.
+fn with_defaults(raw: &mut Raw, defaults: &Raw) {
+    // A list of signals brings its own times: of the two, what the service itself says holds.
+    let is_list = |raw: &Raw| raw.values.get("stop.signal").is_some_and(|v| v.value.is_list());
+    let has_times = is_list(raw);
+    let needs_no_list = raw.values.contains_key("stop.timeout") && is_list(defaults);
+    for (key, value) in &defaults.values {
+        let gives_way = match *key {
+            "stop.timeout" => has_times,
+            "stop.signal" => needs_no_list,
+            _ => false,
+        };
+        if !gives_way {
+            raw.values.entry(key).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+/// The directory a file is in.
+fn above(file: &Path) -> &Path {
+    file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
 fn place(path: &Path) -> Place {
     Place::file(path.display().to_string())
 }
@@ -511,7 +714,9 @@ fn parent(directory: &Path) -> Option<PathBuf> {
     }
 }
 
-fn unreadable(errno: Errno) -> String {
+/// Why a file cannot be read, in words.
+#[must_use]
+pub fn unreadable(errno: Errno) -> String {
     match errno {
         Errno::EINVAL => "cannot be read: not a regular file".to_owned(),
         Errno::EFBIG => {

@@ -8,11 +8,14 @@
 mod check;
 mod expand;
 pub mod file;
+pub mod foreign;
 pub mod keys;
 mod load;
 mod split;
+mod watch;
+pub mod write;
 
-pub use load::{Loaded, Options, Request, load};
+pub use load::{Loaded, Options, Request, Written, judge, load, read, unreadable};
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -32,4 +35,7 @@ pub trait Files {
     /// # Errors
     /// What the system says; `ENOTDIR` for what is no directory.
     fn list(&self, directory: &Path) -> Result<Vec<OsString>, Errno>;
+
+    /// Whether somebody may execute a file.
+    fn is_executable(&self, path: &Path) -> bool;
 }

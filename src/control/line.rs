@@ -1,10 +1,13 @@
 //! What onit answers, line by line. Each line is an object with one member, whose name says what
 //! kind of line it is: `{"status":{…}}`. The last line of every answer is an `end`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::member::{Taken, Wrong, member, taken};
 
 /// One line of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
     /// Who answers.
@@ -30,7 +33,7 @@ pub enum Line {
 }
 
 /// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct About {
     /// The version of onit.
     pub version: String,
@@ -43,11 +46,12 @@ pub struct About {
 }
 
 /// How a service is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// Its name.
     pub service: String,
-    /// `down`, `waiting`, `starting`, `up`, `stopping`, `backoff`, `completed` or `failed`.
+    /// `down`, `waiting`, `starting`, `up`, `unhealthy`, `stopping`, `backoff`, `completed` or
+    /// `failed`.
     pub state: String,
     /// Whether that is what it is meant to be: it is up, or has completed.
     pub is_up: bool,
@@ -55,6 +59,10 @@ pub struct Status {
     pub wanted: bool,
     /// The process that runs: of its command, or of a command around it.
     pub pid: Option<i32>,
+    /// `healthy` or `unhealthy`; none: it has no `[health]`, or has not been looked at yet.
+    pub health: Option<String>,
+    /// What it last said of itself (`STATUS=` of sd_notify); may be empty.
+    pub status_text: String,
     /// When it became what it is, RFC 3339.
     pub since: String,
     /// How long ago that was, in milliseconds.
@@ -91,7 +99,7 @@ pub struct Status {
 }
 
 /// Somebody who is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// 0: by the service itself; 1: by one at 0 before it, and so on.
     pub depth: usize,
@@ -104,7 +112,7 @@ pub struct Link {
 }
 
 /// An end that has been.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exit {
     /// When, RFC 3339.
     pub time: String,
@@ -123,7 +131,7 @@ pub struct Exit {
 }
 
 /// What a service is, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Brief {
     /// Its name.
     pub service: String,
@@ -134,7 +142,7 @@ pub struct Brief {
 }
 
 /// What came of an order for one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Its name.
     pub service: String,
@@ -151,7 +159,7 @@ pub struct Outcome {
 }
 
 /// What a reload changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reload {
     /// New; they are started.
     pub added: Vec<String>,
@@ -164,7 +172,7 @@ pub struct Reload {
 }
 
 /// Something wrong in a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Where: `file:line`.
     pub place: String,
@@ -175,7 +183,7 @@ pub struct Problem {
 }
 
 /// A service has become something else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// Counted from 1 since onit started, without a gap.
     pub number: u64,
@@ -196,7 +204,7 @@ pub struct Event {
 }
 
 /// A line of output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Log {
     /// When its end was read, RFC 3339.
     pub time: String,
@@ -209,7 +217,7 @@ pub struct Log {
 }
 
 /// What a follower was too slow for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lost {
     /// Whose lines; none: events.
     pub service: Option<String>,
@@ -218,7 +226,7 @@ pub struct Lost {
 }
 
 /// The answer is complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct End {
     /// Whether all that was asked for was done and reached.
     pub ok: bool,
@@ -260,7 +268,8 @@ impl Line {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(line).map_err(|error| error.to_string())
+        let value: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        Self::taken(value).map_err(|wrong| format!("`{wrong}` is missing or wrong"))
     }
 
     /// Appends it, with its end.
@@ -268,5 +277,158 @@ impl Line {
         // Nothing in it can fail to be written, and a vector takes everything.
         let _ = serde_json::to_writer(&mut *out, self);
         out.push(b'\n');
+    }
+}
+
+taken! {
+    About { version, pid, up_ms, services }
+    Status {
+        service, state, is_up, wanted, pid, health, status_text, since, since_ms, restarts, why,
+        next, next_attempt_ms, kind = "type", description, command, place, depends_on, waits_for,
+        exits, cpu_ms, memory_bytes,
+    }
+    Link { depth, service, condition, state }
+    Exit { time, ago_ms, ran_ms, code, signal, asked, what }
+    Brief { service, state, why }
+    Outcome { service, state, why, pid, reached, changed }
+    Reload { added, changed, removed, unchanged }
+    Problem { place, what, hint }
+    Event { number, time, service, from, to, pid, exit, why }
+    Log { time, service, stream, message }
+    Lost { service, count }
+    End { ok, error, message }
+}
+
+impl Taken for Line {
+    fn taken(value: Value) -> Result<Self, Wrong> {
+        let Value::Object(object) = value else { return Err("line") };
+        let mut members = object.into_iter();
+        let (Some((kind, content)), None) = (members.next(), members.next()) else {
+            return Err("line");
+        };
+        Ok(match kind.as_str() {
+            "about" => Self::About(Taken::taken(content)?),
+            "status" => Self::Status(Box::new(Taken::taken(content)?)),
+            "progress" => Self::Progress(Taken::taken(content)?),
+            "outcome" => Self::Outcome(Taken::taken(content)?),
+            "reload" => Self::Reload(Taken::taken(content)?),
+            "problem" => Self::Problem(Taken::taken(content)?),
+            "event" => Self::Event(Taken::taken(content)?),
+            "log" => Self::Log(Taken::taken(content)?),
+            "lost" => Self::Lost(Taken::taken(content)?),
+            "end" => Self::End(Taken::taken(content)?),
+            _ => return Err("kind"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit() -> Exit {
+        Exit {
+            time: "then".to_owned(),
+            ago_ms: u64::MAX,
+            ran_ms: 1,
+            code: 255,
+            signal: Some("SIGKILL".to_owned()),
+            asked: true,
+            what: "killed".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_line_is_taken_as_it_was_written() {
+        let link = Link {
+            depth: 1,
+            service: "db".to_owned(),
+            condition: None,
+            state: "starting".to_owned(),
+        };
+        let status = Status {
+            service: "web".to_owned(),
+            state: "up".to_owned(),
+            is_up: true,
+            pid: Some(i32::MAX),
+            since_ms: 7,
+            restarts: 3,
+            kind: "service".to_owned(),
+            command: vec!["a\"b\n".to_owned(), "ü\u{1F600}".to_owned()],
+            waits_for: vec![link],
+            exits: vec![exit(), exit()],
+            cpu_ms: Some(9),
+            ..Status::default()
+        };
+        let text = String::new;
+        let brief = Brief { service: "web".to_owned(), state: text(), why: text() };
+        let lines = [
+            Line::About(About { version: "1".to_owned(), pid: 1, up_ms: 2, services: 3 }),
+            Line::Status(Box::new(status)),
+            Line::Status(Box::default()),
+            Line::Progress(vec![brief.clone(), brief]),
+            Line::Outcome(Outcome {
+                service: "web".to_owned(),
+                state: text(),
+                why: text(),
+                pid: None,
+                reached: true,
+                changed: false,
+            }),
+            Line::Reload(Reload {
+                added: vec!["a".to_owned()],
+                changed: vec![],
+                removed: vec!["b".to_owned()],
+                unchanged: 5,
+            }),
+            Line::Problem(Problem { place: "a:1".to_owned(), what: text(), hint: None }),
+            Line::Event(Event {
+                number: 1,
+                time: text(),
+                service: "web".to_owned(),
+                from: "up".to_owned(),
+                to: "down".to_owned(),
+                pid: Some(5),
+                exit: Some(exit()),
+                why: text(),
+            }),
+            Line::Log(Log {
+                time: text(),
+                service: text(),
+                stream: "stderr".to_owned(),
+                message: "\u{0}\u{fffd}".to_owned(),
+            }),
+            Line::Lost(Lost { service: None, count: 4 }),
+            Line::End(End::failed("busy", "later")),
+        ];
+        for line in lines {
+            let mut text = Vec::new();
+            line.write(&mut text);
+            assert_eq!(Line::parse(text.trim_ascii_end()), Ok(line));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over_and_what_is_wrong_is_named() {
+        let ok = Ok(Line::End(End::ok("")));
+        let check = |text: &str, expected: &Result<Line, String>| {
+            assert_eq!(&Line::parse(text.as_bytes()), expected, "{text}");
+        };
+        check(r#"{"end":{"ok":true,"error":null,"message":""}}"#, &ok);
+        check(r#"{"end":{"message":"","more":[{}],"ok":true}}"#, &ok);
+        let wrong = |what: &str| Err(format!("`{what}` is missing or wrong"));
+        check(r#"{"end":{"ok":true}}"#, &wrong("message"));
+        check(r#"{"end":{"ok":1,"message":""}}"#, &wrong("ok"));
+        check(r#"{"lost":{"count":-1}}"#, &wrong("count"));
+        check(r#"{"lost":{"count":1.5}}"#, &wrong("count"));
+        check(r#"{"lost":{"count":18446744073709551616}}"#, &wrong("count"));
+        check(r#"{"about":{"version":"","pid":4294967296}}"#, &wrong("pid"));
+        check(r#"{"progress":{}}"#, &wrong("list"));
+        check(r#"{"end":[]}"#, &wrong("End"));
+        check(r#"{"later":{}}"#, &wrong("kind"));
+        check("{}", &wrong("line"));
+        check(r#"{"end":{},"lost":{}}"#, &wrong("line"));
+        check("[]", &wrong("line"));
+        assert!(Line::parse(b"{").is_err());
     }
 }

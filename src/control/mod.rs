@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `request.rs` | what a client may say, and what it means |
 //! | `line.rs` | what onit answers, line by line |
+//! | `member.rs` | how a client takes those lines |
 //! | `words.rs` | from what the supervisor says to those lines |
 //! | `session.rs` | one client: bytes in, requests out; lines in, bytes out |
 //!
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod line;
+mod member;
 mod request;
 mod session;
 mod words;

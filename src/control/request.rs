@@ -84,7 +84,7 @@ const VERBS: [(&str, &[&str]); 11] = [
     ("restart", &["names", "wait"]),
     ("signal", &["names", "signal"]),
     ("wait", &["names", "for"]),
-    ("reload", &["wait", "dry_run"]),
+    ("reload", &["names", "wait", "dry_run"]),
     ("shutdown", &["exit_code"]),
     ("logs", &["names", "lines", "follow"]),
     ("events", &["names", "follow"]),
@@ -185,7 +185,13 @@ impl Request {
                     ],
                 )?,
             },
-            "reload" => Ask::Reload { dry_run: self.dry_run.unwrap_or(false), wait },
+            "reload" if names.is_empty() => {
+                Ask::Reload { dry_run: self.dry_run.unwrap_or(false), wait }
+            }
+            "reload" if self.dry_run == Some(true) => {
+                return Err(Fault("`dry_run` has no meaning for `reload` with `names`".to_owned()));
+            }
+            "reload" => Ask::ReloadServices { names, wait },
             "shutdown" => Ask::Shutdown { code: self.exit_code.unwrap_or(0) },
             "logs" => return Ok(Meaning::Logs { names, lines: self.lines, follow }),
             _ => return Ok(Meaning::Events { names, follow }),
@@ -264,6 +270,10 @@ mod tests {
         );
         check(r#"{"onit":1,"do":"shutdown"}"#, Ask::Shutdown { code: 0 });
         check(r#"{"onit":1,"do":"reload"}"#, Ask::Reload { dry_run: false, wait: true });
+        check(
+            r#"{"onit":1,"do":"reload","names":["web"]}"#,
+            Ask::ReloadServices { names: vec![Pattern::new("web")], wait: true },
+        );
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::line::{About, Brief, End, Event, Exit, Line, Link, Outcome, Problem, Reload, Status};
 use crate::output::Stamp;
 use crate::service::{self, Condition, Kind, Name, RunId, Time};
-use crate::supervisor::{self, Answer, Change, Difference, Goal, Past, Refusal, Report, State};
+use crate::supervisor::{
+    self, Answer, Change, Difference, Goal, Past, Refusal, Report, State, Verdict,
+};
 
 /// What the supervisor does not know.
 pub struct Scene<'a> {
@@ -80,6 +82,8 @@ pub fn answer(answer: Answer, scene: &Scene<'_>) -> Spoken {
                 Refusal::Stopping
                 | Refusal::MainCommand
                 | Refusal::Needed { .. }
+                | Refusal::NoReload { .. }
+                | Refusal::NotReady { .. }
                 | Refusal::NotRunning { .. } => "refused",
                 Refusal::Problems(problems) => {
                     lines.extend(problems.iter().map(problem));
@@ -103,6 +107,12 @@ pub fn status(report: &Report, scene: &Scene<'_>) -> Status {
         is_up: report.is_up(),
         wanted: report.goal == Goal::Up,
         pid: scene.pid_of(report),
+        health: match report.health() {
+            Verdict::Healthy => Some("healthy".to_owned()),
+            Verdict::Unhealthy => Some("unhealthy".to_owned()),
+            Verdict::Unknown => None,
+        },
+        status_text: report.status.clone(),
         since: scene.time(report.since),
         since_ms: milliseconds(scene.now.since(report.since)),
         restarts: report.runs.saturating_sub(1),
@@ -214,7 +224,8 @@ fn next_attempt(state: &State, now: Time) -> Option<u64> {
         State::Down
         | State::Waiting
         | State::Starting { .. }
-        | State::Up { .. }
+        | State::Unready(_)
+        | State::Up(_)
         | State::Stopping(_)
         | State::Completed { .. }
         | State::Failed { .. } => None,

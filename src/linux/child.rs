@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::libc::c_char;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Pid, Uid, chdir, setgroups, setpgid, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Pid, Uid, chdir, chroot, setgroups, setpgid, setresgid, setresuid, setsid};
 
 use crate::limits::{DESCRIPTORS_MAX, EXECUTABLE_HEAD_BYTES};
 
@@ -26,8 +26,16 @@ pub(super) struct Orders<'a> {
     /// What becomes 2.
     pub(super) stderr: RawFd,
     pub(super) descriptors: Descriptors,
+    /// What else is handed over: each source becomes its target, all of them beyond 2.
+    pub(super) handed: &'a mut [(RawFd, RawFd)],
     pub(super) umask: Option<Mode>,
     pub(super) nice: Option<i32>,
+    /// What is written to /proc/self/oom_score_adj.
+    pub(super) oom_score_adj: Option<&'a [u8]>,
+    pub(super) root: Option<&'a CStr>,
+    /// The capabilities that are kept, a bit each, and no other.
+    pub(super) capabilities: Option<u64>,
+    pub(super) no_new_privileges: bool,
     /// Those that must hold: resource, soft, hard.
     pub(super) limits: &'a [(Resource, u64, u64)],
     /// Those that are set as far as it goes.
@@ -83,11 +91,18 @@ pub(super) enum Step {
     Session,
     Stdin,
     Stream,
+    Handed,
     Nice,
+    OomScore,
     Limit,
+    Root,
+    Bounding,
     Groups,
     Group,
     User,
+    Capabilities,
+    Ambient,
+    Privileges,
     Directory,
     Execute,
 }
@@ -138,7 +153,12 @@ fn prepare(orders: &mut Orders<'_>) -> Result<(), Fault> {
     if let Session::OwnWithTerminal = orders.session {
         take_terminal();
     }
+    clear_the_way(orders)?;
     close_others(orders.descriptors);
+    for (source, target) in orders.handed.iter() {
+        let failed = |errno| Fault::new(Step::Handed, target.unsigned_abs(), errno);
+        duplicate(*source, *target).map_err(failed)?;
+    }
     if let Some(mask) = orders.umask {
         umask(mask);
     }
@@ -147,6 +167,9 @@ fn prepare(orders: &mut Orders<'_>) -> Result<(), Fault> {
         let result = unsafe { libc::setpriority(libc::PRIO_PROCESS as _, 0, nice) };
         Errno::result(result).map_err(|errno| Fault::new(Step::Nice, NONE, errno))?;
     }
+    if let Some(score) = orders.oom_score_adj {
+        set_oom_score(score).map_err(|errno| Fault::new(Step::OomScore, NONE, errno))?;
+    }
     for (resource, soft, hard) in orders.attempted_limits {
         let _ = setrlimit(*resource, *soft, *hard);
     }
@@ -154,6 +177,12 @@ fn prepare(orders: &mut Orders<'_>) -> Result<(), Fault> {
     for (index, (resource, soft, hard)) in (0u32..).zip(orders.limits) {
         setrlimit(*resource, *soft, *hard)
             .map_err(|errno| Fault::new(Step::Limit, index, errno))?;
+    }
+    if let Some(root) = orders.root {
+        chroot(root).map_err(|errno| Fault::new(Step::Root, NONE, errno))?;
+    }
+    if let Some(kept) = orders.capabilities {
+        drop_others(kept)?;
     }
     if let Some(groups) = orders.groups {
         setgroups(groups).map_err(|errno| Fault::new(Step::Groups, NONE, errno))?;
@@ -164,9 +193,75 @@ fn prepare(orders: &mut Orders<'_>) -> Result<(), Fault> {
     if let Some(uid) = orders.uid {
         setresuid(uid, uid, uid).map_err(|errno| Fault::new(Step::User, NONE, errno))?;
     }
+    if let Some(kept) = orders.capabilities {
+        keep_only(kept)?;
+    }
+    if orders.no_new_privileges {
+        prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0)
+            .map_err(|errno| Fault::new(Step::Privileges, NONE, errno))?;
+    }
     // As the user it has become: a directory that this one may not enter is refused.
     if let Some(directory) = orders.directory {
         chdir(directory).map_err(|errno| Fault::new(Step::Directory, NONE, errno))?;
+    }
+    Ok(())
+}
+
+fn set_oom_score(score: &[u8]) -> Result<(), Errno> {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: the path ends with a NUL.
+    let file = unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), flags) };
+    let file = Errno::result(file)?;
+    // SAFETY: `score` is as long as we say.
+    let written = unsafe { libc::write(file, score.as_ptr().cast(), score.len()) };
+    // Closed by the exec.
+    Errno::result(written).map(drop)
+}
+
+fn prctl(operation: i32, first: libc::c_ulong, second: libc::c_ulong) -> Result<i32, Errno> {
+    // SAFETY: the operations used here take numbers, no pointers.
+    Errno::result(unsafe {
+        libc::prctl(operation, first, second, 0 as libc::c_ulong, 0 as libc::c_ulong)
+    })
+}
+
+/// Takes everything that is not kept out of the bounding set, while that is still allowed, and has
+/// what is kept survive the change of user; see capabilities(7).
+fn drop_others(kept: u64) -> Result<(), Fault> {
+    for number in 0..64u32 {
+        // EINVAL: the kernel knows no further ones.
+        match prctl(libc::PR_CAPBSET_READ, number.into(), 0) {
+            Ok(1) if kept & (1 << number) == 0 => {
+                prctl(libc::PR_CAPBSET_DROP, number.into(), 0)
+                    .map_err(|errno| Fault::new(Step::Bounding, number, errno))?;
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    prctl(libc::PR_SET_KEEPCAPS, 1, 0)
+        .map(drop)
+        .map_err(|errno| Fault::new(Step::Capabilities, NONE, errno))
+}
+
+/// What is kept is permitted, effective, inheritable and ambient, so that the command has it
+/// whoever it runs as; nothing else is.
+fn keep_only(kept: u64) -> Result<(), Fault> {
+    // `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h: two times 32 bits of each set.
+    let head = [0x2008_0522u32, 0];
+    let half = |shift: u32| u32::try_from((kept >> shift) & 0xffff_ffff).unwrap_or(u32::MAX);
+    let (low, high) = (half(0), half(32));
+    let sets = [low, low, low, high, high, high];
+    // SAFETY: both have the size and layout that capset(2) asks for.
+    let result = unsafe { libc::syscall(libc::SYS_capset, head.as_ptr(), sets.as_ptr()) };
+    Errno::result(result).map_err(|errno| Fault::new(Step::Capabilities, NONE, errno))?;
+    let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong;
+    prctl(libc::PR_CAP_AMBIENT, clear, 0)
+        .map_err(|errno| Fault::new(Step::Ambient, NONE, errno))?;
+    for number in (0..64u32).filter(|number| kept & (1 << number) != 0) {
+        let raise = libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong;
+        prctl(libc::PR_CAP_AMBIENT, raise, number.into())
+            .map_err(|errno| Fault::new(Step::Ambient, number, errno))?;
     }
     Ok(())
 }
@@ -233,10 +328,41 @@ fn connect_streams(orders: &Orders<'_>) -> Result<(), Fault> {
         let failed = |errno| Fault::new(Step::Stdin, NONE, errno);
         // SAFETY: the path ends with a NUL.
         let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        duplicate(Errno::result(null).map_err(failed)?, 0).map_err(failed)?;
+        let nothing = if null == -1 { end_of_file() } else { Ok(null) };
+        duplicate(nothing.map_err(failed)?, 0).map_err(failed)?;
     }
     for (source, target, index) in [(stdout, 1, 1), (stderr, 2, 2)] {
         duplicate(source, target).map_err(|errno| Fault::new(Step::Stream, index, errno))?;
+    }
+    Ok(())
+}
+
+/// What reads as empty where there is no /dev/null: a pipe that nobody writes to.
+fn end_of_file() -> Result<RawFd, Errno> {
+    let mut ends = [-1; 2];
+    // SAFETY: pipe2 writes two numbers to where it is told.
+    Errno::result(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    let [reader, writer] = ends;
+    // SAFETY: close takes a number, which is this process's own.
+    unsafe { libc::close(writer) };
+    Ok(reader)
+}
+
+/// Moves what is handed over, and the report, beyond every place to which something is to go.
+fn clear_the_way(orders: &mut Orders<'_>) -> Result<(), Fault> {
+    let Some(last) = orders.handed.iter().map(|(_, target)| *target).max() else { return Ok(()) };
+    let beyond = last.saturating_add(1);
+    let moved = |descriptor: RawFd, target: RawFd| {
+        // SAFETY: fcntl with this command takes a number, no pointer.
+        let moved = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, beyond) };
+        let failed = |errno| Fault::new(Step::Handed, target.unsigned_abs(), errno);
+        Errno::result(moved).map_err(failed)
+    };
+    if orders.report < beyond {
+        orders.report = moved(orders.report, last)?;
+    }
+    for (source, target) in orders.handed.iter_mut() {
+        *source = moved(*source, *target)?;
     }
     Ok(())
 }
@@ -463,15 +589,22 @@ impl Report {
 }
 
 impl Step {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 17] = [
         Self::Session,
         Self::Stdin,
         Self::Stream,
+        Self::Handed,
         Self::Nice,
+        Self::OomScore,
         Self::Limit,
+        Self::Root,
+        Self::Bounding,
         Self::Groups,
         Self::Group,
         Self::User,
+        Self::Capabilities,
+        Self::Ambient,
+        Self::Privileges,
         Self::Directory,
         Self::Execute,
     ];

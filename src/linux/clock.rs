@@ -1,6 +1,6 @@
 //! The clocks: the one place that reads them.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::service::Time;
 
@@ -8,13 +8,21 @@ use crate::service::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
+    /// The same moment, as `CLOCK_MONOTONIC` shows it.
+    origin: Duration,
 }
 
 impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: monotonic_clock() }
+        Self { start: monotonic_clock(), origin: since_boot() }
+    }
+
+    /// What `CLOCK_MONOTONIC` showed when it was made: others speak of that.
+    #[must_use]
+    pub fn origin(&self) -> Duration {
+        self.origin
     }
 
     /// The time since it was made.
@@ -35,4 +43,13 @@ pub(super) fn wall_clock() -> u64 {
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(super) fn monotonic_clock() -> Instant {
     Instant::now()
+}
+
+/// `CLOCK_MONOTONIC`, which an [`Instant`] does not tell; see clock_gettime(2).
+pub(super) fn since_boot() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills in `time`, which lives. It knows this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
 }

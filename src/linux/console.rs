@@ -13,11 +13,13 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
 use super::clock::monotonic_clock;
+use super::lines::{Lookout, Sightings};
 use super::notices::Notices;
 use super::relay::{Pipe, Relay, Sink, errno, lock};
 use super::rings::Rings;
 use crate::output::{Lines, Shape, Stream, Style};
-use crate::service::{Errno, Failure, Format, Level, Log, LogTarget, Name, Spec};
+use crate::service::notify::printable;
+use crate::service::{Errno, Failure, Format, Level, Log, LogTarget, Name, RunId, Spec};
 
 /// What is set for everything that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +200,29 @@ impl Console {
                 stderr: self.relays.own.number(Stream::Stderr),
             },
         }
+    }
+
+    /// From here on looks for a line that contains `text` in what the service writes.
+    pub fn look_for(&self, name: &Name, run: RunId, text: &str, sightings: &Arc<Sightings>) {
+        let Some(outputs) = self.services.get(name) else { return };
+        for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
+            if let Output::Piped { pipe, .. } = output {
+                pipe.look_for(Some(Lookout::new(run, text, sightings)));
+            }
+        }
+    }
+
+    /// What a service wrote last, at most so many lines, as a person may be shown them.
+    #[must_use]
+    pub fn last_lines(&self, name: &Name, count: usize) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (_, ring) in self.rings.all(|other| other == name) {
+            let mut cursor = ring.before_last(Some(count));
+            lines.extend(std::iter::from_fn(|| ring.next(&mut cursor)).take(count));
+        }
+        lines.sort_by_key(|line| line.nanoseconds);
+        let from = lines.len().saturating_sub(count);
+        lines.iter().skip(from).map(|line| printable(&line.content)).collect()
     }
 
     /// A run of the service has ended and nobody of it is left: what it wrote is passed on, and a
@@ -487,8 +512,7 @@ pub(super) mod tests {
     use nix::unistd::write;
 
     use super::super::relay::tests::{
-        PATIENCE, console, expect, read_bytes, resident_kilobytes, temporary_directory, until,
-        write_until_stuck,
+        PATIENCE, console, expect, read_bytes, temporary_directory, until, write_until_stuck,
     };
     use super::*;
     use crate::service::Argv;
@@ -605,8 +629,28 @@ pub(super) mod tests {
         std::fs::read_to_string(path).unwrap()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the kernel says there how large we are")]
+    fn resident_kilobytes() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// In a process of its own: what is measured is the memory of all of it, and the neighbours of
+    /// this test fill rings.
     #[test]
+    #[expect(clippy::disallowed_types, reason = "to be alone")]
     fn a_million_runs_under_a_stalled_reader_pile_up_nothing() {
+        let inside = "linux::console::tests::a_million_runs_alone";
+        let mut alone = std::process::Command::new("/proc/self/exe");
+        let ended = alone.args([inside, "--exact", "--ignored"]).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by the test above, alone"]
+    fn a_million_runs_alone() {
         let (reader, writer) = console();
         let mut console = over(writer.try_clone().unwrap(), writer);
         let web = spec("web");

@@ -35,9 +35,12 @@ pub fn prepare() {
         let result = Errno::result(unsafe { libc::fcntl(descriptor, libc::F_GETFD) });
         if result == Err(Errno::EBADF) {
             // It gets the lowest free number, which is this one. Where there is no /dev/null
-            // either, the number stays free, and what is opened next is not to be written to.
+            // something has to be there all the same; O_PATH refuses to be read and written.
             // SAFETY: open(2) takes a path that ends with a NUL.
-            let _ = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+            if unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } == -1 {
+                // SAFETY: as above.
+                let _ = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH) };
+            }
         }
     }
     // SAFETY: ignoring a signal installs no handler, so there is no code to be unsafe.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::files;
 use super::users::Account;
-use crate::limits::TEXT_FILE_BYTES_MAX;
+use crate::limits::{TEXT_FILE_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::service::{Environment, Failure, Inherit};
 
 /// Where commands are looked for when nobody set a `PATH`: what container engines set.
@@ -44,7 +44,7 @@ pub struct Sources<'a> {
 }
 
 /// Builds the environment of a child. Later sources win: onit's own variables, the user's, the
-/// files in their order, the variables of the service file, what onit tells.
+/// files in their order, the variables of the service file, the secrets, what onit tells.
 ///
 /// # Errors
 /// A file that cannot be read or says what cannot be in an environment.
@@ -76,9 +76,48 @@ pub fn build(sources: Sources<'_>) -> Result<Variables, Failure> {
         }
         variables.insert(name.clone(), value.clone());
     }
+    for name in &sources.environment.file_variables {
+        take_from_file(&mut variables, name)?;
+    }
+    for (name, path) in &sources.environment.secrets {
+        variables.insert(name.clone(), secret(path)?);
+    }
     variables.extend(sources.told.iter().map(|(name, value)| ((*name).into(), value.clone())));
     variables.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
     Ok(variables)
+}
+
+/// `NAME` from the file that `NAME_FILE` names, which then says nothing more to anybody.
+fn take_from_file(variables: &mut Variables, name: &OsStr) -> Result<(), Failure> {
+    let mut pointer = name.to_owned();
+    pointer.push("_FILE");
+    let Some(path) = variables.remove(&pointer).filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    if variables.contains_key(name) {
+        let why = format!("{} is set as well", pointer.display());
+        return Err(Failure::known("set variable", name.display().to_string(), why));
+    }
+    variables.insert(name.to_owned(), secret(Path::new(&path))?);
+    Ok(())
+}
+
+/// What a file holds, without the newline that editors and `echo` leave at the end. No failure
+/// repeats any of it.
+fn secret(path: &Path) -> Result<OsString, Failure> {
+    let object = || path.display().to_string();
+    let mut text = files::read(path, VALUE_BYTES_MAX)
+        .map_err(|errno| Failure::errno("read the secret in", object(), errno))?;
+    if text.contains(&0) {
+        return Err(Failure::known("read the secret in", object(), "there is a NUL byte in it"));
+    }
+    if text.last() == Some(&b'\n') {
+        text.pop();
+        if text.last() == Some(&b'\r') {
+            text.pop();
+        }
+    }
+    Ok(OsString::from_vec(text))
 }
 
 /// For a number without an entry: what is inherited speaks of somebody else.
@@ -153,6 +192,72 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
+    /// A file with this content, which is gone with what is returned first.
+    fn file(name: &str, content: &[u8]) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("onit-{name}-{}", std::process::id()));
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn built(environment: &Environment) -> Result<Variables, String> {
+        let own = pairs(&[("API_KEY_FILE", "/no/such/file"), ("HOME", "/root")]);
+        let sources = Sources { own: &own, environment, account: None, told: &[] };
+        build(sources).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_secret_is_what_its_file_holds() {
+        let check = |content: &[u8], expected: Option<&[u8]>| {
+            let path = file("secret", content);
+            let secrets = vec![("KEY".into(), path.clone())];
+            let found = built(&Environment { secrets, ..Environment::default() });
+            match (found, expected) {
+                (Ok(variables), Some(expected)) => {
+                    assert_eq!(variables[OsStr::new("KEY")].as_bytes(), expected);
+                }
+                (Err(text), None) => {
+                    assert!(text.contains("read the secret in"), "{text}");
+                    assert!(!text.contains("hunter"), "{text}");
+                }
+                (found, expected) => panic!("{found:?}, not {expected:?}"),
+            }
+            let _ = std::fs::remove_file(path);
+        };
+        check(b"hunter2", Some(b"hunter2"));
+        check(b"hunter2\n", Some(b"hunter2"));
+        check(b"hunter2\r\n", Some(b"hunter2"));
+        check(b"two\nlines\n\n", Some(b"two\nlines\n"));
+        check(b"", Some(b""));
+        check(b"\xff not UTF-8\n", Some(b"\xff not UTF-8"));
+        check(b"hunter\0two", None);
+        check(&[b'x'; VALUE_BYTES_MAX + 1], None);
+        for path in ["/no/such/file", "/", "/dev/null"] {
+            let secrets = vec![("KEY".into(), path.into())];
+            let found = built(&Environment { secrets, ..Environment::default() });
+            let text = found.unwrap_err();
+            assert!(text.starts_with(&format!("cannot read the secret in {path}: ")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_variable_takes_its_value_from_the_file_that_is_named() {
+        let path = file("named", b"s3cret\n");
+        let pointing = |extra: &[(&str, &str)]| {
+            let mut variables = pairs(&[("TOKEN_FILE", path.to_str().unwrap())]);
+            variables.extend(pairs(extra));
+            let file_variables = vec!["TOKEN".into(), "UNSET".into()];
+            built(&Environment { variables, file_variables, ..Environment::default() })
+        };
+        let variables = pointing(&[]).unwrap();
+        assert_eq!(variables[OsStr::new("TOKEN")], "s3cret");
+        assert!(!variables.contains_key(OsStr::new("TOKEN_FILE")));
+        // Of one that was not asked for nothing is known.
+        assert!(variables.contains_key(OsStr::new("API_KEY_FILE")));
+        let text = pointing(&[("TOKEN", "plain")]).unwrap_err();
+        assert_eq!(text, "cannot set variable TOKEN: TOKEN_FILE is set as well");
+        let _ = std::fs::remove_file(path);
+    }
+
     #[test]
     fn an_environment_file_is_dockers() {
         let check = |text: &str, expected: Result<&[(&str, &str)], &str>| {
@@ -200,7 +305,7 @@ mod tests {
             let found: Vec<_> = build(sources).unwrap().into_iter().collect();
             assert_eq!(found, pairs(expected), "{environment:?}");
         };
-        let set = |inherit, variables| Environment { inherit, files: Vec::new(), variables };
+        let set = |inherit, variables| Environment { inherit, variables, ..Environment::default() };
         check(
             set(Inherit::All, Vec::new()),
             None,
@@ -256,6 +361,7 @@ mod tests {
                 inherit: Inherit::Nothing,
                 files: vec![PathBuf::from(file)],
                 variables: Vec::new(),
+                ..Environment::default()
             };
             let sources = Sources { own: &[], environment: &environment, account: None, told: &[] };
             let found = build(sources).map(|variables| variables[OsStr::new("A")].clone());

@@ -3,8 +3,8 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::limits::DIRECTORY_ENTRIES_MAX;
@@ -56,6 +56,32 @@ pub fn list(path: &Path) -> Result<Vec<OsString>, Errno> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Whether somebody may execute the file `path`; not, if nothing can be said of it.
+#[must_use]
+pub fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Makes the directory `path`, unless it is there.
+///
+/// # Errors
+/// What the system says.
+pub fn make_directory(path: &Path) -> Result<(), Errno> {
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Writes the file `path`, which must not be there yet.
+///
+/// # Errors
+/// What the system says; `EEXIST` if it is there.
+pub fn write_new(path: &Path, text: &str) -> Result<(), Errno> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
 }
 
 #[cfg(test)]

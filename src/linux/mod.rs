@@ -4,6 +4,8 @@
 //! threads of their own (`relay.rs`). Every failed system call ends here: as an event, as a notice,
 //! or as a comment that says why it cannot matter.
 
+pub mod above;
+pub mod channels;
 mod child;
 pub mod client;
 pub mod clock;
@@ -15,26 +17,35 @@ mod errno;
 pub mod files;
 pub mod kin;
 pub mod last_words;
+pub mod lines;
+pub mod listen;
 pub mod memory;
 pub mod notices;
+pub mod notify;
+pub mod notify_client;
 pub mod place;
+pub mod probe;
+mod probe_command;
 pub mod process;
 pub mod reactor;
 pub mod relay;
+pub mod rescan;
 pub mod rings;
 pub mod runs;
 pub mod signals;
 pub mod sources;
 pub mod spawn;
+pub mod step_down;
 pub mod tail;
 pub mod terminal;
 pub mod thread;
+pub mod trust;
 pub mod usage;
 pub mod users;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,23 +53,32 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
 use crate::control::Scene;
-use crate::limits::{KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, REAPS_A_TURN_MAX};
+use crate::limits::{
+    FINDING_READS_MAX, KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, LAST_LINES, REAPS_A_TURN_MAX,
+};
 use crate::run::Host;
 use crate::service::{
-    Exit, Failure, Kind, Leftovers, Level, Place, Problem, Role, RunId, Scope, Signal, Spec, Time,
+    Announcement, Exit, Failure, Kind, Leftovers, Level, Place, Problem, Role, RunId, Scope,
+    Signal, Spec, Time,
 };
-use crate::supervisor::{Action, Event, Wake};
+use crate::supervisor::{Action, Event, Sender, Wake};
 
+use above::Above;
+use channels::{Channels, Finding, Newline};
 use clock::Clock;
-use console::Console;
+use console::{Console, Streams};
 use control::Control;
 use kin::Kin;
+use lines::Sightings;
+use listen::{Handed, Listeners};
+use notify::{Ear, Hall};
 use place::Place as SocketPlace;
 use reactor::{Reactor, Ready, Token};
+use rescan::Rescan;
 use runs::{Remains, Run, Runs, Start};
 use signals::Signals;
 use sources::{Load, Sources};
-use spawn::{ExecResult, Handover, Order, Original};
+use spawn::{ExecResult, Handover, Order, Original, Started};
 use tail::Tail;
 use terminal::Terminal;
 
@@ -70,6 +90,11 @@ pub struct Linux {
     console: Console,
     control: Control,
     sources: Sources,
+    rescan: Option<Arc<Rescan>>,
+    above: Option<Above>,
+    hall: Hall,
+    sightings: Arc<Sightings>,
+    listeners: Listeners,
     runs: Runs,
     environment: Vec<(OsString, OsString)>,
     original: Original,
@@ -102,6 +127,10 @@ pub struct Parts {
     pub place: Option<SocketPlace>,
     /// What reads the sources again.
     pub load: Load,
+    /// What watches directories of services, if any is watched.
+    pub rescan: Option<Arc<Rescan>>,
+    /// The sockets that onit was handed.
+    pub handed: Vec<Handed>,
     /// onit's own environment.
     pub environment: Vec<(OsString, OsString)>,
     /// What was before onit changed it, and children get.
@@ -121,6 +150,20 @@ impl Linux {
         let reactor = Reactor::new()?;
         reactor.watch(parts.signals.descriptor(), Token::Signals)?;
         let sources = Sources::new(parts.load);
+        if let Some(rescan) = &parts.rescan {
+            reactor.watch(rescan.changes(), Token::Changes)?;
+            reactor.watch(rescan.settled(), Token::Settled)?;
+        }
+        let sightings = Arc::new(Sightings::new()?);
+        reactor.watch(sightings.descriptor(), Token::Lines)?;
+        // A lone main command is handed on what onit was handed, as it is.
+        let (above, handed) = match parts.handover {
+            Handover::Everything => (None, Vec::new()),
+            Handover::Declared => {
+                let pid = std::process::id();
+                (Above::of(&parts.environment, pid, parts.clock.now()), parts.handed)
+            }
+        };
         let control = Control::new(parts.place, Tail::new(parts.console.rings()), &reactor);
         Ok(Self {
             clock: parts.clock,
@@ -129,6 +172,11 @@ impl Linux {
             console: parts.console,
             control,
             sources,
+            rescan: parts.rescan,
+            above,
+            hall: Hall::default(),
+            sightings,
+            listeners: Listeners::new(handed),
             runs: Runs::default(),
             environment: parts.environment,
             original: parts.original,
@@ -148,6 +196,7 @@ impl Linux {
     /// says what was lost.
     pub fn finish(&mut self, patience: Duration) {
         self.control.finish();
+        self.listeners.close_all();
         let lost = self.console.finish(patience);
         if lost.bytes > 0 {
             log::warn!("{} bytes of output were not taken in time and are lost", lost.bytes);
@@ -160,8 +209,9 @@ impl Linux {
 
     fn spawn(&mut self, id: RunId, service: Arc<Spec>, role: Role) {
         match self.try_spawn(id, &service, role) {
-            Ok((pid, start)) => {
-                self.runs.add(id, Run { spec: service, role, pid, start, killed: false });
+            Ok((pid, start, channels)) => {
+                let run = Run { spec: service, role, pid, start, channels, killed: false };
+                self.runs.add(id, run);
             }
             Err(failure) => self.found.push(Event::SpawnFailed { run: id, failure }),
         }
@@ -172,30 +222,154 @@ impl Linux {
         id: RunId,
         service: &Spec,
         role: Role,
-    ) -> Result<(i32, Start), Failure> {
-        self.console.open(service)?;
+    ) -> Result<(i32, Start, Channels), Failure> {
+        if writes_to_console(role) {
+            self.console.open(service)?;
+        }
+        let (mut channels, mut streams) =
+            (Channels::default(), self.console.streams(&service.name));
+        let mut theirs = None;
+        let mut newline = None;
+        match role {
+            Role::Main => {
+                self.open_channels(id, service, &mut channels)?;
+                if let Some(Announcement::Fd(target)) = announcement(service) {
+                    let (ours, services) = channels::pipe()?;
+                    newline = Some((services.as_raw_fd(), *target));
+                    channels.newline = Some(ours);
+                    theirs = Some(services);
+                }
+                if !service.listen.is_empty() {
+                    self.listeners.open(service)?;
+                }
+            }
+            Role::Probe { .. } => {
+                let (ours, probes) = channels::pipe()?;
+                streams = Streams { stdout: probes.as_raw_fd(), stderr: probes.as_raw_fd() };
+                channels.finding = Some(Finding::new(ours));
+                theirs = Some(probes);
+            }
+            Role::BeforeStart { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => {}
+        }
         let is_main_command = service.kind == Kind::Main && role == Role::Main;
         let order = Order {
             spec: service,
             run: id,
             role,
-            streams: self.console.streams(&service.name),
+            streams,
+            notify: channels.ear.as_ref().map(Ear::path),
+            sockets: &self.listeners.of(service),
+            newline,
             environment: &self.environment,
             main_pid: match role {
-                Role::StopCommand { main } => self.runs.alive(main).map(|run| run.pid),
-                Role::Main | Role::BeforeStart { .. } | Role::AfterExit { .. } => None,
+                Role::StopCommand { main } | Role::Reload { main } => {
+                    self.runs.alive(main).map(|run| run.pid)
+                }
+                Role::Main
+                | Role::BeforeStart { .. }
+                | Role::Probe { .. }
+                | Role::AfterExit { .. } => None,
             },
             terminal: if is_main_command { self.terminal } else { Terminal::None },
             handover: if is_main_command { self.handover } else { Handover::Declared },
             original: &self.original,
         };
         let started = spawn::spawn(&order)?;
+        drop(theirs);
+        if spawn::is_ours(service, role) {
+            return Ok((started.pid.as_raw(), self.started_ours(id, &started), channels));
+        }
+        self.watch_channels(id, &channels);
         if let Err(errno) = self.reactor.watch(started.exec.as_fd(), Token::Exec(id)) {
             // Whether it was executed is then only known when it ends. That is late, but true.
             log::warn!("{}: cannot watch its start: {errno}", service.name);
         }
         let start = Start::Pending { pipe: started.exec, attempt: started.attempt };
-        Ok((started.pid.as_raw(), start))
+        Ok((started.pid.as_raw(), start, channels))
+    }
+
+    /// Opens the ways in which the command of a service is to say how it is.
+    fn open_channels(
+        &mut self,
+        id: RunId,
+        service: &Spec,
+        channels: &mut Channels,
+    ) -> Result<(), Failure> {
+        if service.notifies() {
+            channels.ear = Some(self.hall.open(id, spawn::owner(service)?)?);
+        }
+        if let Some(Announcement::Log(text)) = announcement(service) {
+            self.console.look_for(&service.name, id, text, &self.sightings);
+        }
+        Ok(())
+    }
+
+    /// onit itself has been executed when its spawn returns, and what it finds fits into a pipe:
+    /// there is nothing to watch.
+    fn started_ours(&mut self, id: RunId, started: &Started) -> Start {
+        match spawn::read_exec(started.exec.as_fd(), &started.attempt) {
+            ExecResult::Failed(failure) => Start::Failed(failure),
+            ExecResult::Pending | ExecResult::Executed => {
+                self.found.push(Event::Spawned { run: id });
+                Start::Executed
+            }
+        }
+    }
+
+    fn watch_channels(&self, id: RunId, channels: &Channels) {
+        let ear = channels.ear.as_ref().map(|ear| (ear.descriptor(), Token::Notify(id)));
+        let newline = channels.newline.as_ref().map(|pipe| (pipe.as_fd(), Token::Newline(id)));
+        let finding = channels.finding.as_ref();
+        let finding = finding.map(|finding| (finding.descriptor(), Token::Finding(id)));
+        for (descriptor, token) in ear.into_iter().chain(newline).chain(finding) {
+            if let Err(errno) = self.reactor.watch(descriptor, token) {
+                // What is said is then only heard when it ends.
+                log::warn!("cannot watch what {id} says: {errno}");
+            }
+        }
+    }
+
+    /// Takes what a run has said of itself, in the order in which that can have happened.
+    fn hear(&mut self, id: RunId, events: &mut Vec<Event>) {
+        self.look_at_start(id, events);
+        let origin = self.clock.origin();
+        let Some(run) = self.runs.alive_mut(id) else { return };
+        let Channels { ear, newline, finding, complained } = &mut run.channels;
+        if let Some(ear) = ear {
+            let name = &run.spec.name;
+            let said = |message| events.push(Event::Notified { run: id, message });
+            ear.hear(origin, said, |what| {
+                // Once a run: who does it once does it again.
+                if !std::mem::replace(complained, true) {
+                    log::warn!("{name}: a message to its notify socket is not understood: {what}");
+                }
+            });
+        }
+        if let Some(pipe) = newline {
+            match channels::read_newline(pipe.as_fd()) {
+                Newline::Pending => {}
+                Newline::Came => {
+                    events.push(Event::Announced { run: id });
+                    self.reactor.forget(pipe.as_fd());
+                    *newline = None;
+                }
+                Newline::Never => {
+                    events.push(Event::Mute { run: id });
+                    self.reactor.forget(pipe.as_fd());
+                    *newline = None;
+                }
+            }
+        }
+        // Told when the probe has ended. A child that is being started may have a copy of ours, so
+        // closing them does not end the events; see epoll(7).
+        if let Some(finding) = finding
+            && finding.read() == Some(0)
+        {
+            self.reactor.forget(finding.descriptor());
+        }
     }
 
     /// Reads the exec pipe of a run, if it can be read.
@@ -363,7 +537,7 @@ impl Linux {
     fn reap_one(&mut self, ended: Ended, events: &mut Vec<Event>) {
         let known = self.runs.by_pid(ended.pid);
         if let Some(id) = known {
-            self.look_at_start(id, events);
+            self.hear(id, events);
             self.tell_group(id);
             if let Terminal::Share { .. } = self.terminal
                 && self.main_pid() == Some(ended.pid)
@@ -377,7 +551,13 @@ impl Linux {
         let Some((id, run)) = known.and_then(|id| Some((id, self.runs.reaped(id)?))) else {
             return;
         };
-        self.console.run_ended(&run.spec.name);
+        let is_ours = spawn::is_ours(&run.spec, run.role);
+        if !is_ours {
+            run.channels.descriptors().for_each(|descriptor| self.reactor.forget(descriptor));
+        }
+        if writes_to_console(run.role) {
+            self.console.run_ended(&run.spec.name);
+        }
         match run.start {
             Start::Failed(failure) => {
                 events.push(Event::SpawnFailed { run: id, failure });
@@ -387,12 +567,25 @@ impl Linux {
             Start::Executed => {}
         }
         let exit = self.name_exit(ended.exit, run.killed);
+        if let Some(mut finding) = run.channels.finding {
+            // What a pipe holds, and no more: somebody it left behind may go on writing.
+            for _ in 0..FINDING_READS_MAX {
+                if matches!(finding.read(), None | Some(0)) {
+                    break;
+                }
+            }
+            let finding = finding.last_line();
+            events.extend(finding.map(|finding| Event::Found { run: id, finding }));
+        }
         events.push(Event::Exited { run: id, exit });
         match run.spec.stop.leftovers {
             Leftovers::Keep => events.push(Event::Gone { run: id }),
+            // It starts nobody.
+            Leftovers::Kill if is_ours => events.push(Event::Gone { run: id }),
             Leftovers::Kill => {
                 let (spec, leader) = (run.spec, run.pid);
-                self.runs.leave(id, Remains { spec, leader, told: BTreeSet::new() });
+                let role = run.role;
+                self.runs.leave(id, Remains { spec, role, leader, told: BTreeSet::new() });
             }
         }
     }
@@ -401,6 +594,9 @@ impl Linux {
     /// left there is told.
     fn tell_group(&self, id: RunId) {
         let Some(run) = self.runs.alive(id) else { return };
+        if spawn::is_ours(&run.spec, run.role) {
+            return;
+        }
         match (&run.start, run.spec.stop.leftovers) {
             (Start::Failed(_), _) | (_, Leftovers::Keep) => {}
             (Start::Pending { .. } | Start::Executed, Leftovers::Kill) => {
@@ -448,11 +644,28 @@ impl Linux {
             self.send(pid, Signal::CONT);
         }
         for id in gone {
-            if let Some(remains) = self.runs.gone(id) {
+            if let Some(remains) = self.runs.gone(id)
+                && writes_to_console(remains.role)
+            {
                 self.console.run_ended(&remains.spec.name);
             }
             events.push(Event::Gone { run: id });
         }
+    }
+}
+
+impl Linux {
+    /// `timeout`, or the time until whoever started onit is to be told something, if that is less.
+    fn until_above(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let deadline = self.above.as_ref().and_then(Above::deadline);
+        let wait = deadline.map(|deadline| deadline.since(self.now()));
+        timeout.into_iter().chain(wait).min()
+    }
+
+    /// Whether whoever started onit wants to be told how it is.
+    #[must_use]
+    pub fn tells_above(&self) -> bool {
+        self.above.is_some()
     }
 }
 
@@ -466,7 +679,14 @@ impl Host for Linux {
             Action::Spawn { run, service, role } => self.spawn(run, service, role),
             Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
             Action::Sweep { signal } => self.sweep(signal),
-            Action::Report(notice) => log::log!(log_level(notice.level()), "{notice}"),
+            Action::Report(notice) => {
+                log::log!(log_level(notice.level()), "{notice}");
+                if let Some(name) = notice.ended_unready() {
+                    for line in self.console.last_lines(name, LAST_LINES) {
+                        log::warn!("{name}: its last lines: {line}");
+                    }
+                }
+            }
             Action::Tell(change) => {
                 let runs = &self.runs;
                 let pid = |run| runs.alive(run).map(|run| run.pid);
@@ -478,6 +698,12 @@ impl Host for Linux {
                 let pid = |run| runs.alive(run).map(|run| run.pid);
                 let scene = scene(&self.clock, &pid);
                 self.control.reply(ticket, *answer, &self.reactor, &scene, &mut self.found);
+            }
+            Action::TellAbove(word) => {
+                let now = self.clock.now();
+                if let Some(above) = &mut self.above {
+                    above.tell(&word, now);
+                }
             }
             Action::ReadPlan => {
                 let watched = match self.sources.read() {
@@ -491,7 +717,11 @@ impl Host for Linux {
                     self.found.push(Event::PlanRead { result: Err(vec![problem]) });
                 }
             }
-            Action::Forget { service } => self.console.close(&service),
+            Action::Release { service } => self.listeners.close(&service),
+            Action::Forget { service } => {
+                self.listeners.close(&service);
+                self.console.close(&service);
+            }
         }
     }
 
@@ -507,7 +737,10 @@ impl Host for Linux {
             }
         };
         let mut ready = std::mem::take(&mut self.ready);
-        self.reactor.wait(timeout, &mut ready);
+        self.reactor.wait(self.until_above(timeout), &mut ready);
+        if let Some(above) = &mut self.above {
+            above.due(self.clock.now());
+        }
         let mut children = self.look_again;
         let mut continued = false;
         // A door that was closed for want of descriptors is opened again when something else has
@@ -531,7 +764,23 @@ impl Host for Linux {
                     let read = self.sources.take();
                     events.extend(read.map(|result| Event::PlanRead { result }));
                 }
+                Token::Changes => self.rescan.iter().for_each(|rescan| rescan.has_changed()),
+                Token::Settled => {
+                    self.rescan.iter().for_each(|rescan| rescan.has_settled());
+                    // As if somebody had asked for it.
+                    let (signal, sender) = (Signal::HUP, Sender::Process);
+                    events.push(Event::Signalled { signal, sender });
+                }
                 Token::Exec(run) => self.look_at_start(run, events),
+                Token::Notify(run) | Token::Newline(run) | Token::Finding(run) => {
+                    self.hear(run, events);
+                }
+                Token::Lines => {
+                    for run in self.sightings.take() {
+                        self.look_at_start(run, events);
+                        events.push(Event::Announced { run });
+                    }
+                }
                 Token::Signals => self.signals.take(|signal, sender| {
                     if signal == Signal::CHLD {
                         children = true;
@@ -560,6 +809,23 @@ impl Host for Linux {
 fn scene<'a>(clock: &Clock, pid: &'a dyn Fn(RunId) -> Option<i32>) -> Scene<'a> {
     let own_pid = std::process::id();
     Scene { now: clock.now(), wall_clock: clock::wall_clock(), own_pid, pid }
+}
+
+/// What a service says itself when it is ready.
+fn announcement(service: &Spec) -> Option<&Announcement> {
+    service.ready.as_ref()?.announcement.as_ref()
+}
+
+/// Whether what a role writes goes where the output of its service goes.
+fn writes_to_console(role: Role) -> bool {
+    match role {
+        Role::Probe { .. } => false,
+        Role::Main
+        | Role::BeforeStart { .. }
+        | Role::Reload { .. }
+        | Role::StopCommand { .. }
+        | Role::AfterExit { .. } => true,
+    }
 }
 
 /// How much a message matters, in the words of the `log` crate.

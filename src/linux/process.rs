@@ -1,14 +1,25 @@
 //! onit as a process: what it changes about itself before it starts others, and what it found.
 
+use std::io::stdin;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Pid, getpid, getsid};
 
+use crate::limits::DESCRIPTORS_MAX;
 use crate::service::Signal;
 
 use super::clock::wall_clock;
 use super::spawn::Original;
 use super::terminal::{self, Terminal};
+
+/// What a running service takes: two pipes of two ends, the pipe of an exec, a notify socket, and
+/// one of its own.
+const DESCRIPTORS_A_SERVICE: usize = 7;
+/// What onit takes for itself, clients, and probes.
+const SPARE: usize = 64;
 
 /// This process, made ready to be everybody's parent.
 #[derive(Clone, Debug)]
@@ -35,6 +46,22 @@ impl Process {
         }
         one_arena();
         Self { original, is_init }
+    }
+
+    /// Makes room for the descriptors of so many services, before there is a second thread: with
+    /// one, each time the kernel has to make more room it waits for all processors to have passed a
+    /// quiet moment, some 10 ms (`expand_fdtable` in fs/file.c of Linux).
+    pub fn make_room(&self, services: usize) {
+        let descriptors = services.saturating_mul(DESCRIPTORS_A_SERVICE).saturating_add(SPARE);
+        let (_, hard) = self.original.nofile;
+        let most = i32::try_from(hard).unwrap_or(i32::MAX).min(DESCRIPTORS_MAX);
+        let last = i32::try_from(descriptors).unwrap_or(i32::MAX).min(most).saturating_sub(1);
+        // What cannot be had is found out by the service that needs it.
+        let furthest = fcntl(stdin(), FcntlArg::F_DUPFD_CLOEXEC(last));
+        if let Ok(furthest) = furthest {
+            // SAFETY: fcntl has just made it for us.
+            drop(unsafe { OwnedFd::from_raw_fd(furthest) });
+        }
     }
 
     /// How a main command gets the terminal. As PID 1 this gives ours up, if there is a main

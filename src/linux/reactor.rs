@@ -22,6 +22,18 @@ pub enum Token {
     Client(u64),
     /// The sources have been read again.
     Sources,
+    /// A directory of services has changed.
+    Changes,
+    /// It has not changed for a moment.
+    Settled,
+    /// A line that is waited for has been written.
+    Lines,
+    /// The notify socket of a run.
+    Notify(RunId),
+    /// Where a run writes a newline when it is ready.
+    Newline(RunId),
+    /// What a probe writes.
+    Finding(RunId),
 }
 
 /// Whose descriptor is ready, and for what.
@@ -96,27 +108,42 @@ fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
-/// Runs and clients are counted from 1, and neither ever comes near this.
-const CLIENTS_FROM: u64 = 1 << 62;
+/// What kind of descriptor it is stands in the topmost four bits. Runs and clients are counted from
+/// 1, and neither ever comes near the rest.
+const KIND_SHIFT: u32 = 60;
 
 impl Token {
     fn encode(self) -> u64 {
-        match self {
-            Self::Signals => 0,
-            Self::Exec(run) => run.0,
-            Self::Client(client) => CLIENTS_FROM | client,
-            Self::Door => u64::MAX,
-            Self::Sources => u64::MAX - 1,
-        }
+        let (kind, number) = match self {
+            Self::Signals => (0u64, 0),
+            Self::Door => (0, 1),
+            Self::Sources => (0, 2),
+            Self::Lines => (0, 3),
+            Self::Changes => (0, 4),
+            Self::Settled => (0, 5),
+            Self::Exec(run) => (1, run.0),
+            Self::Client(client) => (2, client),
+            Self::Notify(run) => (3, run.0),
+            Self::Newline(run) => (4, run.0),
+            Self::Finding(run) => (5, run.0),
+        };
+        kind << KIND_SHIFT | number
     }
 
     fn decode(data: u64) -> Self {
-        match data {
-            0 => Self::Signals,
-            u64::MAX => Self::Door,
-            data if data == u64::MAX - 1 => Self::Sources,
-            data if data & CLIENTS_FROM != 0 => Self::Client(data & !CLIENTS_FROM),
-            run => Self::Exec(RunId(run)),
+        let number = data & ((1 << KIND_SHIFT) - 1);
+        match (data >> KIND_SHIFT, number) {
+            (1, run) => Self::Exec(RunId(run)),
+            (2, client) => Self::Client(client),
+            (3, run) => Self::Notify(RunId(run)),
+            (4, run) => Self::Newline(RunId(run)),
+            (5, run) => Self::Finding(RunId(run)),
+            (_, 1) => Self::Door,
+            (_, 2) => Self::Sources,
+            (_, 3) => Self::Lines,
+            (_, 4) => Self::Changes,
+            (_, 5) => Self::Settled,
+            (_, _) => Self::Signals,
         }
     }
 }
@@ -136,11 +163,20 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        let (run, last) = (Token::Exec(RunId(1)), Token::Exec(RunId(CLIENTS_FROM - 1)));
-        let clients = [Token::Client(1), Token::Client(CLIENTS_FROM - 2)];
-        for token in [Token::Signals, Token::Door, Token::Sources, run, last].iter().chain(&clients)
-        {
-            assert_eq!(Token::decode(token.encode()), *token);
+        let last = (1 << KIND_SHIFT) - 1;
+        let runs = [Token::Exec, Token::Notify, Token::Newline, Token::Finding];
+        let runs = runs.iter().flat_map(|of| [of(RunId(1)), of(RunId(last))]);
+        let clients = [Token::Client(1), Token::Client(last)];
+        let single = [
+            Token::Signals,
+            Token::Door,
+            Token::Sources,
+            Token::Lines,
+            Token::Changes,
+            Token::Settled,
+        ];
+        for token in runs.chain(clients).chain(single) {
+            assert_eq!(Token::decode(token.encode()), token);
         }
     }
 }

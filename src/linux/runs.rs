@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::service::{Failure, Kind, Role, RunId, Spec};
 
+use super::channels::Channels;
 use super::spawn::Attempt;
 
 /// A run as a process.
@@ -21,6 +22,8 @@ pub struct Run {
     pub pid: i32,
     /// How far its start has come.
     pub start: Start,
+    /// How it can speak.
+    pub channels: Channels,
     /// Whether we sent it KILL, so that its death by it is no surprise.
     pub killed: bool,
 }
@@ -46,6 +49,8 @@ pub enum Start {
 pub struct Remains {
     /// What was started.
     pub spec: Arc<Spec>,
+    /// Which of its commands.
+    pub role: Role,
     /// The process that had been started: the number of its group and session.
     pub leader: i32,
     /// Who has been sent TERM since it ended.

@@ -6,9 +6,11 @@
 //! exec closes.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::ptr;
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::c_char;
@@ -24,9 +26,10 @@ use super::console::Streams;
 use super::environment::{self, DEFAULT_PATH, Sources};
 use super::terminal::{self, Terminal};
 use super::users::{Database, Identity, Own, Request};
-use crate::limits::PATH_DIRECTORIES_MAX;
+use crate::limits::{PATH_DIRECTORIES_MAX, READY_PROBE_TIME_MAX};
 use crate::service::{
-    Argv, Errno, Exit, Failure, Kind, Limit, Resource, Role, RunId, Signal, Spec, Who,
+    Argv, Capability, Check, Errno, Exit, ExitArguments, Failure, Kind, Limit, Probe, Purpose,
+    ReloadBy, Resource, Role, RunId, Signal, Spec, Who,
 };
 
 /// What is to be started.
@@ -42,8 +45,14 @@ pub struct Order<'a> {
     pub streams: Streams,
     /// onit's own variables.
     pub environment: &'a [(OsString, OsString)],
-    /// For a stop command: whom to stop, `ONIT_MAIN_PID`.
+    /// For a stop or reload command: whom it is about, `ONIT_MAIN_PID`.
     pub main_pid: Option<i32>,
+    /// The notify socket of the run, if it has one: `NOTIFY_SOCKET`.
+    pub notify: Option<&'a Path>,
+    /// Its sockets, with their names: from descriptor 3 on, `LISTEN_FDS`.
+    pub sockets: &'a [(RawFd, &'a str)],
+    /// Where it writes a newline when it is ready, and as which descriptor it has that.
+    pub newline: Option<(RawFd, RawFd)>,
     /// What the service's command has to do with the terminal. Its other commands: nothing.
     pub terminal: Terminal,
     /// What the service's command has of onit's own. Its other commands: [`Handover::Declared`].
@@ -94,6 +103,9 @@ pub struct Attempt {
     identity: (&'static str, String),
     nice: i32,
     limits: Vec<Limit>,
+    oom_score: String,
+    root: String,
+    capabilities: String,
 }
 
 /// What became of the exec.
@@ -129,22 +141,55 @@ pub fn spawn(order: &Order<'_>) -> Result<Started, Failure> {
 /// `close` is how what is not handed over is closed.
 fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
     let spec = order.spec;
-    let argv = command(spec, order.role)?;
-    let is_main = order.role == Role::Main;
-    // The other commands of a service prepare or clean up for it, as whoever onit is.
-    let identity = if is_main { identity(spec)? } else { None };
-    let handover = if is_main { order.handover } else { Handover::Declared };
-    let variables = variables(order, handover, identity.as_ref())?;
-    let listen_pid = own_listen_pid(&variables, handover);
-    let (candidates, path) = candidates(&argv.program, &variables)?;
+    let command = command(spec, order.role)?;
+    let argv = command.argv();
+    // A probe of the user's stands where the service stands. The other commands of a service
+    // prepare or clean up for it, as whoever onit is.
+    let as_service = match (&command, order.role) {
+        (_, Role::Main) | (Command::Theirs(_), Role::Probe { .. }) => true,
+        (Command::Ours(_), _)
+        | (
+            _,
+            Role::BeforeStart { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. },
+        ) => false,
+    };
+    let identity = if as_service { identity(spec)? } else { None };
+    let handover = if as_service { order.handover } else { Handover::Declared };
+    let variables = match &command {
+        Command::Theirs(_) => variables(order, handover, identity.as_ref())?,
+        // It has been told everything in its arguments.
+        Command::Ours(_) => Vec::new(),
+    };
+    let listen_pid = own_listen_pid(order, &variables, handover);
+    let (candidates, path) = match &command {
+        Command::Theirs(argv) => candidates(&argv.program, &variables)?,
+        Command::Ours(_) => (vec![OWN_PROGRAM.to_owned()], None),
+    };
     let candidate_texts: Vec<&CStr> = candidates.iter().map(CString::as_c_str).collect();
-    let words = Words::new(argv.words().map(|word| word.as_bytes().to_vec()), &argv.program)?;
+    let words = argv.words().map(|word| word.as_bytes().to_vec());
+    let words = Words::new(words.chain(exit_arguments(order)), &argv.program)?;
     let mut variables = Words::new(variables.iter().map(joined), &argv.program)?;
     let directory = spec.directory.as_ref().filter(|path| !path.as_os_str().is_empty());
     let directory_text = directory
         .map(|path| c_string(path.as_os_str().as_bytes(), path.as_os_str()))
         .transpose()?;
-    let limits: &[Limit] = if is_main { &spec.limits } else { &[] };
+    let root = spec.root.as_ref();
+    let root =
+        root.map(|path| c_string(path.as_os_str().as_bytes(), path.as_os_str())).transpose()?;
+    // The working directory has to lie inside of it.
+    let directory_text = match (&root, directory_text) {
+        (Some(_), None) if as_service => Some(c"/".to_owned()),
+        (_, text) => text,
+    };
+    let oom_score_adj = spec.oom_score_adj.map(|score| score.to_string().into_bytes());
+    let capabilities = spec
+        .capabilities
+        .as_ref()
+        .map(|kept| kept.iter().fold(0u64, |bits, capability| bits | (1 << capability.number())));
+    let limits: &[Limit] = if as_service { &spec.limits } else { &[] };
     let system_limits: Vec<_> =
         limits.iter().map(|limit| (system(limit.resource), limit.soft, limit.hard)).collect();
     let attempted_limits = attempted_limits(order, limits);
@@ -154,7 +199,7 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         .map(|groups| groups.iter().map(|gid| Gid::from_raw(*gid)).collect());
     let signals: Vec<i32> =
         order.original.signals.iter().chain(&[Signal::PIPE]).map(|s| s.number()).collect();
-    let terminal = if is_main { order.terminal } else { Terminal::None };
+    let terminal = if as_service { order.terminal } else { Terminal::None };
     let foreground = match terminal {
         Terminal::Share { foreground: true } => terminal::controlling(),
         Terminal::None | Terminal::Own | Terminal::Share { foreground: false } => None,
@@ -171,17 +216,31 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
     let (exec, report) = pipe2(OFlag::O_CLOEXEC).map_err(cannot_start)?;
     // Ours only: the child writes at most once, into an empty pipe.
     fcntl(&exec, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(cannot_start)?;
+    let sockets = order.sockets.iter().zip(3..).map(|((socket, _), target)| (*socket, target));
+    let mut handed: Vec<(RawFd, RawFd)> = match order.role {
+        Role::Main => sockets.chain(order.newline).collect(),
+        Role::BeforeStart { .. }
+        | Role::Probe { .. }
+        | Role::Reload { .. }
+        | Role::StopCommand { .. }
+        | Role::AfterExit { .. } => Vec::new(),
+    };
     let mut orders = Orders {
+        handed: &mut handed,
         session,
-        keeps_stdin: is_main && spec.kind == Kind::Main,
+        keeps_stdin: order.role == Role::Main && spec.kind == Kind::Main,
         stdout: order.streams.stdout,
         stderr: order.streams.stderr,
         descriptors: match handover {
             Handover::Declared => close,
             Handover::Everything => Descriptors::Keep,
         },
-        umask: spec.umask.filter(|_| is_main).map(Mode::from_bits_truncate),
-        nice: spec.nice.filter(|_| is_main),
+        umask: spec.umask.filter(|_| as_service).map(Mode::from_bits_truncate),
+        nice: spec.nice.filter(|_| as_service),
+        oom_score_adj: oom_score_adj.as_deref().filter(|_| as_service),
+        root: root.as_deref().filter(|_| as_service),
+        capabilities: capabilities.filter(|_| as_service),
+        no_new_privileges: as_service && spec.no_new_privileges,
         limits: &system_limits,
         attempted_limits: &attempted_limits,
         groups: groups.as_deref(),
@@ -195,7 +254,11 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         listen_pid,
         report: report.as_raw_fd(),
     };
-    let pid = fork_child(&mut orders).map_err(cannot_start)?;
+    let pid = match &command {
+        Command::Theirs(_) => fork_child(&mut orders),
+        Command::Ours(_) => borrow_child(&mut orders).or_else(|_| fork_child(&mut orders)),
+    };
+    let pid = pid.map_err(cannot_start)?;
     if let Terminal::Share { .. } = terminal {
         // The child does the same; whoever is first. After the exec it is refused and was done.
         let _ = setpgid(pid, pid);
@@ -208,6 +271,12 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         identity: identity_words(spec),
         nice: spec.nice.unwrap_or_default(),
         limits: limits.to_vec(),
+        oom_score: spec
+            .oom_score_adj
+            .map(|it| format!("oom_score_adj to {it}"))
+            .unwrap_or_default(),
+        root: spec.root.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        capabilities: capability_words(spec),
     };
     Ok(Started { pid, exec, attempt })
 }
@@ -267,14 +336,105 @@ fn fork_child(orders: &mut Orders<'_>) -> Result<Pid, nix::Error> {
     result
 }
 
-fn command(spec: &Spec, role: Role) -> Result<&Argv, Failure> {
+/// Starts a child in our own memory and waits until it has executed, as vfork(2) does: nothing is
+/// copied, so it costs a quarter of a fork. Only for onit itself: an exec from a volume that hangs
+/// would stop PID 1, but if the volume that onit is on hangs, so does PID 1.
+fn borrow_child(orders: &mut Orders<'_>) -> Result<Pid, nix::Error> {
+    extern "C" fn start(orders: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: these are the orders below, and whoever owns them waits for us.
+        child::run(unsafe { &mut *orders.cast::<Orders<'_>>() })
+    }
+    let mut stack = vec![0u128; BORROWED_STACK_WORDS];
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let orders = ptr::from_mut(orders).cast();
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // SAFETY: the child has a stack of its own, and what else it touches is not touched by anybody
+    // else: this thread waits, see CLONE_VFORK in clone(2), and others do not know of `orders`. It
+    // does nothing that is not safe in a copy either; see `child`.
+    let pid = unsafe { libc::clone(start, stack.as_mut_ptr_range().end.cast(), flags, orders) };
+    let pid = nix::Error::result(pid).map(Pid::from_raw);
+    let _ = mask.thread_set_mask();
+    pid
+}
+
+/// Far more than `child` needs, which keeps less than a KiB; in words that are aligned as a stack
+/// has to be.
+const BORROWED_STACK_WORDS: usize = 1024;
+
+/// The user that a service becomes, if it becomes one.
+///
+/// # Errors
+/// There is no such user.
+pub fn owner(spec: &Spec) -> Result<Option<u32>, Failure> {
+    Ok(identity(spec)?.and_then(|identity| identity.uid))
+}
+
+/// Whether a role is done by onit itself, in a process of its own.
+#[must_use]
+pub fn is_ours(spec: &Spec, role: Role) -> bool {
+    let Role::Probe { purpose, .. } = role else { return false };
+    match probe(spec, purpose) {
+        Some((Probe::Tcp(_) | Probe::Unix(_) | Probe::Http(_) | Probe::File(_), _)) => true,
+        Some((Probe::Exec(_), _)) | None => false,
+    }
+}
+
+/// What a role runs.
+enum Command<'a> {
+    /// Something of the service file.
+    Theirs(&'a Argv),
+    /// onit itself, whatever it is called and even if it is there no more; see proc_pid_exe(5).
+    Ours(Argv),
+}
+
+impl Command<'_> {
+    fn argv(&self) -> &Argv {
+        match self {
+            Self::Theirs(argv) => argv,
+            Self::Ours(argv) => argv,
+        }
+    }
+}
+
+/// onit itself.
+const OWN_PROGRAM: &CStr = c"/proc/self/exe";
+
+fn command(spec: &Spec, role: Role) -> Result<Command<'_>, Failure> {
     let argv = match role {
         Role::Main => Some(&spec.command),
         Role::BeforeStart { index } => spec.before_start.get(index),
+        Role::Probe { purpose, .. } => match probe(spec, purpose) {
+            Some((Probe::Exec(argv), _)) => Some(argv),
+            Some((probe, time)) => return Ok(Command::Ours(own_probe(probe, time))),
+            None => None,
+        },
+        Role::Reload { .. } => match spec.reload.as_ref().map(|reload| &reload.by) {
+            Some(ReloadBy::Command(argv)) => Some(argv),
+            Some(ReloadBy::Signal(_)) | None => None,
+        },
         Role::StopCommand { .. } => spec.stop.command.as_ref(),
         Role::AfterExit { index, .. } => spec.after_exit.get(index),
     };
-    argv.ok_or_else(|| Failure::known("run", role.to_string(), "the service has no such command"))
+    let none = || Failure::known("run", role.to_string(), "the service has no such command");
+    argv.map(Command::Theirs).ok_or_else(none)
+}
+
+/// How it is found out, and how long that may take.
+fn probe(spec: &Spec, purpose: Purpose) -> Option<(&Probe, Duration)> {
+    match purpose {
+        Purpose::Ready => Some((spec.ready.as_ref()?.probe.as_ref()?, READY_PROBE_TIME_MAX)),
+        Purpose::Health => match &spec.health.as_ref()?.check {
+            Check::Probe { probe, timeout, .. } => Some((probe, *timeout)),
+            Check::Watchdog(_) => None,
+        },
+    }
+}
+
+fn own_probe(probe: &Probe, time: Duration) -> Argv {
+    let words = ["probe".into(), "--timeout".into(), format!("{}ms", time.as_millis()).into()];
+    let words: Vec<OsString> =
+        words.into_iter().chain(probe.words().into_iter().flatten()).collect();
+    Argv::new("onit", words)
 }
 
 fn identity(spec: &Spec) -> Result<Option<Identity>, Failure> {
@@ -287,6 +447,18 @@ fn identity(spec: &Spec) -> Result<Option<Identity>, Failure> {
         return Ok(None);
     }
     Database::read().resolve(request, &Own::now())
+}
+
+fn capability_words(spec: &Spec) -> String {
+    let kept = spec.capabilities.iter().flatten();
+    kept.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a capability by its number.
+fn capability(number: u32) -> String {
+    let names = Capability::names();
+    let name = usize::try_from(number).ok().and_then(|number| names.get(number));
+    name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
 }
 
 fn identity_words(spec: &Spec) -> (&'static str, String) {
@@ -326,9 +498,19 @@ fn variables(
 fn told(order: &Order<'_>) -> Vec<(&'static str, OsString)> {
     let service = ("ONIT_SERVICE", order.spec.name.as_str().into());
     match order.role {
-        Role::Main => Vec::new(),
-        Role::BeforeStart { .. } => vec![service],
-        Role::StopCommand { .. } => {
+        Role::Main => {
+            let socket = order.notify.map(|path| ("NOTIFY_SOCKET", path.into()));
+            let check = order.spec.health.as_ref().map(|health| &health.check);
+            let watchdog = match check {
+                Some(Check::Watchdog(every)) => {
+                    Some(("WATCHDOG_USEC", every.as_micros().to_string().into()))
+                }
+                Some(Check::Probe { .. }) | None => None,
+            };
+            socket.into_iter().chain(watchdog).chain(told_of_sockets(order)).collect()
+        }
+        Role::BeforeStart { .. } | Role::Probe { .. } => vec![service],
+        Role::Reload { .. } | Role::StopCommand { .. } => {
             let pid = order.main_pid.map(|pid| pid.to_string()).unwrap_or_default();
             vec![service, ("ONIT_MAIN_PID", pid.into())]
         }
@@ -343,12 +525,50 @@ fn told(order: &Order<'_>) -> Vec<(&'static str, OsString)> {
     }
 }
 
+/// What an `after_exit` command is told in its arguments.
+fn exit_arguments(order: &Order<'_>) -> Vec<Vec<u8>> {
+    let Role::AfterExit { exit, .. } = order.role else { return Vec::new() };
+    let (code, signal) = match exit {
+        Exit::Code(code) => (Some(code), 0),
+        Exit::Signal(signal) => (None, signal.number()),
+        Exit::OutOfMemory => (None, Signal::KILL.number()),
+    };
+    let code = |otherwise: &str| code.map_or(otherwise.to_owned(), |code| code.to_string());
+    match order.spec.after_exit_arguments {
+        ExitArguments::None => Vec::new(),
+        ExitArguments::Runit => vec![code("-1").into(), signal.to_string().into()],
+        ExitArguments::S6 => {
+            vec![code("256").into(), signal.to_string().into(), order.spec.name.as_str().into()]
+        }
+    }
+}
+
+/// See sd_listen_fds(3). The child puts its own number in for `LISTEN_PID`.
+fn told_of_sockets(order: &Order<'_>) -> Vec<(&'static str, OsString)> {
+    if order.sockets.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<&str> = order.sockets.iter().map(|(_, name)| *name).collect();
+    vec![
+        ("LISTEN_FDS", order.sockets.len().to_string().into()),
+        ("LISTEN_FDNAMES", names.join(":").into()),
+        ("LISTEN_PID", "0".into()),
+    ]
+}
+
 /// Where `LISTEN_PID` stands if it names us: the sockets are handed on, so the child must find its
 /// own pid there; see sd_listen_fds(3).
-fn own_listen_pid(variables: &[(OsString, OsString)], handover: Handover) -> Option<usize> {
+fn own_listen_pid(
+    order: &Order<'_>,
+    variables: &[(OsString, OsString)],
+    handover: Handover,
+) -> Option<usize> {
     let own = OsString::from(getpid().to_string());
-    let ours = |(name, value): &(OsString, OsString)| name == "LISTEN_PID" && *value == own;
-    variables.iter().position(ours).filter(|_| handover == Handover::Everything)
+    let hands_on = |value: &OsString| match handover {
+        Handover::Everything => *value == own,
+        Handover::Declared => order.role == Role::Main && !order.sockets.is_empty(),
+    };
+    variables.iter().position(|(name, value)| name == "LISTEN_PID" && hands_on(value))
 }
 
 /// The paths to try for `program`, as execvp(3): a name with a `/` as it is, another in each
@@ -456,7 +676,24 @@ impl Attempt {
                     if report.fault.index == 1 { "standard output" } else { "standard error" };
                 Failure::errno("hand over", object, errno)
             }
+            Step::Handed => {
+                let object = format!("descriptor {}", report.fault.index);
+                Failure::errno("hand over", object, errno)
+            }
             Step::Nice => Failure::errno("set nice to", self.nice.to_string(), errno),
+            Step::OomScore => Failure::errno("set", &self.oom_score, errno),
+            Step::Root => Failure::errno("change the root directory to", &self.root, errno),
+            Step::Bounding => {
+                let object = capability(report.fault.index);
+                Failure::errno("give up the capability", object, errno)
+            }
+            Step::Capabilities => {
+                Failure::errno("keep the capabilities", &self.capabilities, errno)
+            }
+            Step::Ambient => {
+                Failure::errno("keep the capability", capability(report.fault.index), errno)
+            }
+            Step::Privileges => Failure::errno("set", "no_new_privileges", errno),
             Step::Limit => {
                 let object = self.limits.get(index).map(limit_words).unwrap_or_default();
                 Failure::errno("set limit", object, errno)
@@ -541,7 +778,7 @@ fn limit_words(limit: &Limit) -> String {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs::{self, OpenOptions, Permissions};
-    use std::os::fd::{AsFd, FromRawFd, RawFd};
+    use std::os::fd::{AsFd, FromRawFd};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
@@ -564,6 +801,8 @@ mod tests {
         main_pid: Option<i32>,
         terminal: Terminal,
         handover: Handover,
+        sockets: Vec<(RawFd, &'static str)>,
+        newline: Option<(RawFd, RawFd)>,
         close: Descriptors,
     }
 
@@ -583,6 +822,8 @@ mod tests {
                 main_pid: None,
                 terminal: Terminal::None,
                 handover: Handover::Declared,
+                sockets: Vec::new(),
+                newline: None,
                 close: Descriptors::Close,
             }
         }
@@ -598,6 +839,9 @@ mod tests {
                 role: self.role,
                 streams: self.streams,
                 environment: &self.environment,
+                notify: None,
+                sockets: &self.sockets,
+                newline: self.newline,
                 main_pid: self.main_pid,
                 terminal: self.terminal,
                 handover: self.handover,
@@ -809,6 +1053,45 @@ mod tests {
     }
 
     #[test]
+    fn sockets_stand_where_they_are_looked_for() {
+        let pipes: Vec<_> = (0..3).map(|_| std::io::pipe().unwrap()).collect();
+        // As far down as there is room: they stand in each other's way, and in that of the report.
+        let numbers: Vec<RawFd> = pipes.iter().map(|(_, writer)| writer.as_raw_fd()).collect();
+        let own = |number: RawFd| fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
+        for close in [Descriptors::Close, Descriptors::CloseByList, Descriptors::CloseByCount] {
+            let mut scene = Scene { close, ..Scene::sleeping() };
+            scene.environment.push(("LISTEN_FDNAMES".into(), "onit's own".into()));
+            scene.sockets = vec![(numbers[2], "b"), (numbers[0], "a")];
+            scene.newline = Some((numbers[1], 17));
+            let child = scene.run();
+            assert_eq!(child.descriptors(), BTreeSet::from([0, 1, 2, 3, 4, 17]));
+            assert_eq!(child.link("fd/3"), own(numbers[2]));
+            assert_eq!(child.link("fd/4"), own(numbers[0]));
+            assert_eq!(child.link("fd/17"), own(numbers[1]));
+            let environment = child.environment();
+            let value = |name: &str| environment.get(name).cloned().unwrap_or_default();
+            assert_eq!(value("LISTEN_FDS"), "2");
+            assert_eq!(value("LISTEN_FDNAMES"), "b:a");
+            assert_eq!(value("LISTEN_PID"), child.0.to_string());
+            // The report finds its way past them.
+            scene.spec.command = Argv::new::<&str>("/no/such/program", vec![]);
+            for target in [17, 5, 6, 7, 8, 9, 10, 11, 12] {
+                scene.newline = Some((numbers[1], target));
+                let failure = scene.fail();
+                assert!(failure.is_about_the_command(), "{failure}");
+            }
+            // Only the command has them.
+            let mut hook = Scene { close, ..Scene::sleeping() };
+            hook.spec.before_start = vec![hook.spec.command.clone()];
+            hook.role = Role::BeforeStart { index: 0 };
+            hook.sockets = scene.sockets.clone();
+            let child = hook.run();
+            assert_eq!(child.descriptors(), BTreeSet::from([0, 1, 2]));
+            assert!(!child.environment().contains_key("LISTEN_FDS"));
+        }
+    }
+
+    #[test]
     fn a_child_is_what_its_spec_says() {
         let mut scene = Scene::sleeping();
         let (_, hard) = getrlimit(System::RLIMIT_NOFILE).unwrap();
@@ -837,6 +1120,82 @@ mod tests {
         let expected = [("PATH", DEFAULT_PATH), ("PORT", "8080")];
         let expected = expected.map(|(name, value)| (name.into(), value.into()));
         assert_eq!(child.environment(), BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn a_child_has_the_capabilities_that_are_kept_and_no_other() {
+        if !is_root() {
+            return;
+        }
+        let bind = 1u64 << 10;
+        let check = |user: Option<Who>, kept: &[&str], expected: u64| {
+            let mut scene = Scene::sleeping();
+            scene.spec.user = user.clone();
+            let kept = kept.iter().map(|name| Capability::from_name(name).unwrap());
+            scene.spec.capabilities = Some(kept.collect());
+            let child = scene.run();
+            for set in ["CapBnd", "CapPrm", "CapEff", "CapAmb"] {
+                let found = u64::from_str_radix(&child.status(set), 16).unwrap();
+                assert_eq!(found, expected, "{set} of {user:?}");
+            }
+        };
+        for user in [None, Some(Who::Number(65534))] {
+            check(user.clone(), &["net_bind_service"], bind);
+            check(user, &[], 0);
+        }
+        let mut scene = Scene::sleeping();
+        scene.spec.user = Some(Who::Number(65534));
+        scene.spec.no_new_privileges = true;
+        scene.spec.oom_score_adj = Some(321);
+        let child = scene.run();
+        assert_eq!(child.status("NoNewPrivs"), "1");
+        assert_eq!(child.text("oom_score_adj").trim(), "321");
+        assert_eq!(child.status("CapEff"), "0000000000000000");
+        // It is inherited when nothing is said of it.
+        let child = Scene::sleeping().run();
+        assert_eq!(child.status("NoNewPrivs"), "0");
+        let own = std::mem::ManuallyDrop::new(Running(getpid()));
+        assert_eq!(child.status("CapBnd"), own.status("CapBnd"));
+    }
+
+    #[test]
+    fn what_cannot_be_granted_is_a_failure_that_names_it() {
+        if !is_root() {
+            return;
+        }
+        let check = |change: fn(&mut Spec), expected: &str| {
+            let mut scene = Scene::sleeping();
+            change(&mut scene.spec);
+            let failure = scene.fail();
+            assert_eq!(failure.to_string(), expected);
+            assert!(!failure.is_about_the_command());
+        };
+        check(
+            |spec| spec.root = Some("/no/such/root".into()),
+            "cannot change the root directory to /no/such/root: no such file or directory",
+        );
+        // As a child that has given up everything sees it: not even that it may give up.
+        let mut scene = Scene::sleeping();
+        scene.spec.oom_score_adj = Some(5000);
+        let failure = scene.fail();
+        let words = "cannot set oom_score_adj to 5000: invalid argument";
+        assert_eq!(failure.to_string(), words);
+    }
+
+    #[test]
+    fn a_child_can_have_another_root() {
+        // Where /bin leads into /usr, /usr is a whole system for a program without files.
+        let is_merged = fs::read_link("/bin").is_ok_and(|bin| bin == Path::new("usr/bin"));
+        if !is_root() || !is_merged {
+            return;
+        }
+        let mut scene = Scene::sleeping();
+        scene.spec.root = Some("/usr".into());
+        let child = scene.run();
+        assert_eq!(child.link("root"), Path::new("/usr"));
+        assert_eq!(child.link("cwd"), Path::new("/usr"));
+        scene.spec.directory = Some("/lib".into());
+        assert_eq!(scene.run().link("cwd"), Path::new("/usr/lib"));
     }
 
     #[test]

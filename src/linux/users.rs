@@ -142,6 +142,15 @@ impl Database {
         }))
     }
 
+    /// What the environment is to say about a user.
+    ///
+    /// # Errors
+    /// A name that is not in /etc/passwd, or a file that cannot be read and is needed.
+    pub fn account(&self, who: &Who) -> Result<Account, Failure> {
+        let (_, entry) = self.user(who)?;
+        Ok(Account::new(entry.as_ref()))
+    }
+
     fn user(&self, who: &Who) -> Result<(u32, Option<User<'_>>), Failure> {
         match who {
             Who::Number(uid) => {

@@ -44,6 +44,18 @@ pub enum PlanError {
     Cycle(Vec<Name>),
 }
 
+impl Index {
+    /// Where each of `names`, which are in start order, stands.
+    pub fn by_name<'a>(names: impl IntoIterator<Item = &'a Name>) -> BTreeMap<Name, Self> {
+        let mut places = BTreeMap::new();
+        // One by one: `collect` sorts first, with a copy of the sort for each kind of iterator.
+        for (at, name) in names.into_iter().enumerate() {
+            places.insert(name.clone(), Self(at));
+        }
+        places
+    }
+}
+
 impl Plan {
     /// Puts `specs` in start order; where nothing else decides, by name.
     ///
@@ -63,7 +75,7 @@ impl Plan {
         let mut waits_for: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
         for (name, spec) in &by_name {
             let mut others = BTreeSet::new();
-            for other in spec.depends_on.iter().map(|d| &d.name).chain(&spec.after) {
+            for other in spec.waits_for() {
                 if by_name.contains_key(other) {
                     others.insert(other.clone());
                 } else {
@@ -86,8 +98,7 @@ impl Plan {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let index: BTreeMap<Name, Index> =
-            order.iter().enumerate().map(|(at, name)| (name.clone(), Index(at))).collect();
+        let index = Index::by_name(&order);
         let nodes = order
             .iter()
             .filter_map(|name| by_name.remove(name))
@@ -130,7 +141,14 @@ impl Node {
         let after = if spec.kind == Kind::Main {
             index.iter().filter(|(name, _)| **name != spec.name).map(|(_, at)| *at).collect()
         } else {
-            spec.after.iter().filter_map(|name| index.get(name).copied()).collect()
+            // Whoever is to be ready is waited for already.
+            let is_needed = |name: &&Name| {
+                let mut needs = spec.depends_on.iter();
+                needs.any(|it| it.name == **name && it.condition != Condition::Started)
+            };
+            let with = spec.restart_with.iter().filter(|name| !is_needed(name));
+            let names = spec.after.iter().chain(with);
+            names.filter_map(|name| index.get(name).copied()).collect()
         };
         Self { spec: Arc::new(spec), needs, after }
     }

@@ -96,6 +96,32 @@ pub enum Scope {
     Run,
 }
 
+/// What a command of `after_exit` is told in its arguments, besides its environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExitArguments {
+    /// Nothing.
+    #[default]
+    None,
+    /// As the `finish` of runsv(8): the exit code, or -1 after a signal; the signal, or 0.
+    Runit,
+    /// As the `finish` of s6-supervise: the exit code, or 256 after a signal; the signal, or 0; the
+    /// name of the service. One that ends with 125 says that the service has failed for good; see
+    /// <https://skarnet.org/software/s6/servicedir.html>.
+    S6,
+}
+
+impl ExitArguments {
+    /// With this exit code a command says that the service is not to be started again; none: no
+    /// exit code says so.
+    #[must_use]
+    pub fn permanent_failure(self) -> Option<u8> {
+        match self {
+            Self::None | Self::Runit => None,
+            Self::S6 => Some(125),
+        }
+    }
+}
+
 /// What becomes of the rest of a run when its main process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leftovers {

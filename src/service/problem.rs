@@ -92,6 +92,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// From how many bytes on the beginning of a word says which word was meant.
+const BEGINNING_MIN: usize = 4;
+
 /// The one of `known` that `word` was probably meant to be: the fewest insertions, deletions,
 /// changes and swaps of neighbours away, and no more than a third of its length.
 pub fn nearest<T: AsRef<str>>(word: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
@@ -101,8 +104,11 @@ pub fn nearest<T: AsRef<str>>(word: &str, known: impl IntoIterator<Item = T>) ->
         .filter_map(|candidate| {
             let distance = distance(&word, &candidate.as_ref().to_lowercase());
             let longest = word.chars().count().max(candidate.as_ref().chars().count());
+            // `net_bind` is what one knows of `net_bind_service`.
+            let is_beginning =
+                word.len() >= BEGINNING_MIN && candidate.as_ref().to_lowercase().starts_with(&word);
             let allowed = (longest / 3).max(1);
-            (distance <= allowed).then(|| (distance, candidate.as_ref().to_owned()))
+            (distance <= allowed || is_beginning).then(|| (distance, candidate.as_ref().to_owned()))
         })
         .min()
         .map(|(_, candidate)| candidate)

@@ -19,6 +19,18 @@ pub enum Role {
         /// Counted from 0.
         index: usize,
     },
+    /// A look at whether the run `main` is ready, or well.
+    Probe {
+        /// Whom it is about.
+        main: RunId,
+        /// What it is to find out.
+        purpose: Purpose,
+    },
+    /// The reload command, which has the run `main` read its configuration again.
+    Reload {
+        /// Whose pid the command finds in `ONIT_MAIN_PID`.
+        main: RunId,
+    },
     /// The stop command, which asks the run `main` to end.
     StopCommand {
         /// Whose pid the command finds in `ONIT_MAIN_PID`.
@@ -33,6 +45,15 @@ pub enum Role {
     },
 }
 
+/// What a probe is to find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whether the service is ready.
+    Ready,
+    /// Whether it is well.
+    Health,
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
@@ -44,6 +65,9 @@ impl fmt::Display for Role {
         match self {
             Self::Main => f.write_str("command"),
             Self::BeforeStart { .. } => f.write_str("before_start"),
+            Self::Probe { purpose: Purpose::Ready, .. } => f.write_str("readiness probe"),
+            Self::Probe { purpose: Purpose::Health, .. } => f.write_str("health probe"),
+            Self::Reload { .. } => f.write_str("reload.command"),
             Self::StopCommand { .. } => f.write_str("stop.command"),
             Self::AfterExit { .. } => f.write_str("after_exit"),
         }

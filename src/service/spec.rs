@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Backoff, Consequence, Dependency, Leftovers, Name, Pattern, Place, Restart, Scope, Signal,
-    Stop, StopStep, SuccessCode,
+    Announcement, Backoff, Capability, Check, Consequence, Dependency, ExitArguments, Health,
+    Leftovers, Listen, Name, Pattern, Place, Readiness, Reload, Restart, Scope, Signal, Stop,
+    StopStep, SuccessCode,
 };
 use crate::limits::LINE_BYTES;
 
@@ -52,7 +53,7 @@ pub enum Inherit {
 }
 
 /// Where a service's environment comes from, later sources winning: onit's own variables, the
-/// files in their order, the variables of the service file.
+/// files in their order, the variables of the service file, the secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// Which of onit's own.
@@ -61,6 +62,11 @@ pub struct Environment {
     pub files: Vec<PathBuf>,
     /// Set by the service file.
     pub variables: Vec<(OsString, OsString)>,
+    /// Each with the file that holds its value, read at each start and never shown.
+    pub secrets: Vec<(OsString, PathBuf)>,
+    /// Each takes its value from the file that the variable of the same name with `_FILE` behind it
+    /// names, if that is set; so do the entrypoints of many images.
+    pub file_variables: Vec<OsString>,
 }
 
 /// A resource that can be limited; see getrlimit(2). `RLIMIT_LOCKS` is missing: onit marks the
@@ -168,18 +174,33 @@ pub enum Level {
 pub struct Spec {
     /// What it is called.
     pub name: Name,
+    /// The name of its file, if it is one of several instances.
+    pub family: Option<Name>,
     /// Where it was described; none for the main command.
     pub place: Option<Place>,
     /// What it is, in the user's words; may be empty.
     pub description: String,
     /// What kind of thing it is.
     pub kind: Kind,
+    /// Whether it is started without being asked for. Otherwise it is only when somebody asks, or
+    /// when one that is started needs it.
+    pub autostart: bool,
     /// What is run.
     pub command: Argv,
     /// What must have been reached before it is started.
     pub depends_on: Vec<Dependency>,
     /// Services whose fate must be known before it is started.
     pub after: Vec<Name>,
+    /// Services with which it is restarted. It is started after them, as with `after`.
+    pub restart_with: Vec<Name>,
+    /// When it is ready; none: as soon as its command is executed.
+    pub ready: Option<Readiness>,
+    /// How it is kept well; none: nobody looks.
+    pub health: Option<Health>,
+    /// How it is told to read its configuration again; none: it cannot be.
+    pub reload: Option<Reload>,
+    /// Sockets that are bound for it.
+    pub listen: Vec<Listen>,
     /// Whether it is started again.
     pub restart: Restart,
     /// Which ends count as success.
@@ -196,6 +217,10 @@ pub struct Spec {
     pub before_start: Vec<Argv>,
     /// Run after the command has ended, one after another, as onit's own user.
     pub after_exit: Vec<Argv>,
+    /// What those are told in their arguments.
+    pub after_exit_arguments: ExitArguments,
+    /// How long each of them may take.
+    pub after_exit_timeout: Duration,
     /// Working directory; none: onit's own.
     pub directory: Option<PathBuf>,
     /// As whom it runs; none: onit's own user.
@@ -208,6 +233,14 @@ pub struct Spec {
     pub umask: Option<u32>,
     /// Nice value; none: onit's own.
     pub nice: Option<i32>,
+    /// How soon the kernel kills it when memory is short, -1000 to 1000; none: as onit itself.
+    pub oom_score_adj: Option<i32>,
+    /// The capabilities it keeps, and no other; none: those it has anyway.
+    pub capabilities: Option<Vec<Capability>>,
+    /// Whether nothing it executes may gain privileges; see PR_SET_NO_NEW_PRIVS in prctl(2).
+    pub no_new_privileges: bool,
+    /// What it has for its root directory; none: onit's own.
+    pub root: Option<PathBuf>,
     /// Limits; those not named are inherited.
     pub limits: Limits,
     /// Its environment.
@@ -268,22 +301,39 @@ impl Default for Log {
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { inherit: Inherit::All, files: Vec::new(), variables: Vec::new() }
+        Self {
+            inherit: Inherit::All,
+            files: Vec::new(),
+            variables: Vec::new(),
+            secrets: Vec::new(),
+            file_variables: Vec::new(),
+        }
     }
 }
 
 impl Spec {
+    /// Time an `after_exit` command may take where nothing else is said; s6 gives its `finish` the
+    /// same.
+    pub const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+
     /// A service with nothing set but its name and command.
     #[must_use]
     pub fn new(name: Name, command: Argv) -> Self {
         Self {
             name,
+            family: None,
             place: None,
             description: String::new(),
             kind: Kind::Service,
+            autostart: true,
             command,
             depends_on: Vec::new(),
             after: Vec::new(),
+            restart_with: Vec::new(),
+            ready: None,
+            health: None,
+            reload: None,
+            listen: Vec::new(),
             restart: Restart::Always,
             success_codes: vec![SuccessCode::Code(0)],
             on_success: Consequence::Continue,
@@ -292,12 +342,18 @@ impl Spec {
             stop: Stop::default(),
             before_start: Vec::new(),
             after_exit: Vec::new(),
+            after_exit_arguments: ExitArguments::None,
+            after_exit_timeout: Self::AFTER_EXIT_TIMEOUT,
             directory: None,
             user: None,
             group: None,
             groups: None,
             umask: None,
             nice: None,
+            oom_score_adj: None,
+            capabilities: None,
+            no_new_privileges: false,
+            root: None,
             limits: Vec::new(),
             environment: Environment::default(),
             log: Log::default(),
@@ -305,11 +361,38 @@ impl Spec {
         }
     }
 
+    /// What it and its other instances are called together.
+    #[must_use]
+    pub fn family(&self) -> &Name {
+        self.family.as_ref().unwrap_or(&self.name)
+    }
+
+    /// Everyone it waits for before it starts.
+    pub fn waits_for(&self) -> impl Iterator<Item = &Name> {
+        let needs = self.depends_on.iter().map(|dependency| &dependency.name);
+        needs.chain(&self.after).chain(&self.restart_with)
+    }
+
+    /// Whether its command is given a socket for what it has to say; see sd_notify(3).
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        let announces = |ready: &Readiness| ready.announcement == Some(Announcement::Notify);
+        let is_watched = |health: &Health| matches!(health.check, Check::Watchdog(_));
+        self.ready.as_ref().is_some_and(announces)
+            || self.health.as_ref().is_some_and(is_watched)
+            || self.reload.as_ref().is_some_and(|reload| reload.notify)
+    }
+
     /// Whether a process of it would be the same under `other`: they may differ in where they are
-    /// described, and in which words.
+    /// described, in which words, and in who starts them.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let place = |spec: &Self| Self { place: None, description: String::new(), ..spec.clone() };
+        let place = |spec: &Self| Self {
+            place: None,
+            description: String::new(),
+            autostart: true,
+            ..spec.clone()
+        };
         place(self) == place(other)
     }
 

@@ -24,6 +24,9 @@ impl Supervisor {
             Ask::Restart { names, wait } => self.restart_asked(ticket, &names, wait, now),
             Ask::Signal { names, signal } => self.signal_asked(&names, signal).map(Some),
             Ask::Wait { names, milestone } => self.wait_asked(ticket, &names, milestone),
+            Ask::ReloadServices { names, wait } => {
+                self.reload_services_asked(ticket, &names, wait, now)
+            }
             Ask::Reload { .. } if self.is_stopping() => Err(Refusal::Stopping),
             Ask::Reload { dry_run, wait } => {
                 self.read_plan(Asker::Client { ticket, dry_run, wait });
@@ -63,6 +66,10 @@ impl Supervisor {
         let mut all = 0usize;
         for (at, service) in self.services.iter().enumerate() {
             if service.goal == Goal::Gone {
+                continue;
+            }
+            // Whoever is only started on request is where it belongs.
+            if service.state == State::Down && !service.spec.autostart {
                 continue;
             }
             all = all.saturating_add(1);
@@ -108,7 +115,9 @@ impl Supervisor {
     fn find(&self, names: &[Pattern]) -> Result<Vec<Index>, Refusal> {
         let known = || self.services.iter().enumerate().filter(|(_, s)| s.goal != Goal::Gone);
         let fits = |pattern: &Pattern, service: &Service| {
-            pattern.fits(service.spec.name.as_str().as_bytes())
+            let spec = &service.spec;
+            let fits = |name: &Name| pattern.fits(name.as_str().as_bytes());
+            fits(&spec.name) || spec.family.as_ref().is_some_and(fits)
         };
         for pattern in names {
             if !known().any(|(_, service)| fits(pattern, service)) {
@@ -141,6 +150,7 @@ impl Supervisor {
             runs: service.runs,
             ends: service.ends,
             past: service.past.iter().cloned().collect(),
+            status: service.status.clone(),
             life,
             chain,
         })
@@ -204,7 +214,7 @@ impl Supervisor {
             let Some(service) = self.services.get(index.0) else { continue };
             let timeout = service.spec.stop.timeout;
             match service.state {
-                State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {
+                State::Starting { .. } | State::Unready(_) | State::Up(_) | State::Stopping(_) => {
                     self.want(index, now);
                     self.stop(index, timeout, None, now);
                 }
@@ -274,7 +284,8 @@ impl Supervisor {
                 }
                 State::Waiting
                 | State::Starting { .. }
-                | State::Up { .. }
+                | State::Unready(_)
+                | State::Up(_)
                 | State::Stopping(_)
                 | State::Backoff { .. } => {
                     std::mem::replace(&mut service.goal, Goal::Down) != Goal::Down
@@ -335,7 +346,7 @@ impl Supervisor {
     }
 
     /// Those that may be told to start or to stop.
-    fn find_to_change(&self, names: &[Pattern]) -> Result<Vec<Index>, Refusal> {
+    pub(super) fn find_to_change(&self, names: &[Pattern]) -> Result<Vec<Index>, Refusal> {
         if self.is_stopping() {
             return Err(Refusal::Stopping);
         }
@@ -355,16 +366,19 @@ impl Supervisor {
     fn want(&mut self, index: Index, now: Time) -> bool {
         let Some(service) = self.services.get_mut(index.0) else { return false };
         let before = std::mem::replace(&mut service.goal, Goal::Up);
+        service.is_dormant = false;
         let (timeout, has_changed) = (service.spec.stop.timeout, service.next.is_some());
         match service.state {
             // It was to become what it is now when its turn to stop came.
-            State::Starting { .. } | State::Up { .. } if has_changed => {
+            State::Starting { .. } | State::Unready(_) | State::Up(_) if has_changed => {
                 self.stop(index, timeout, None, now);
                 before != Goal::Up
             }
-            State::Waiting | State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {
-                before != Goal::Up
-            }
+            State::Waiting
+            | State::Starting { .. }
+            | State::Unready(_)
+            | State::Up(_)
+            | State::Stopping(_) => before != Goal::Up,
             State::Down | State::Backoff { .. } | State::Completed { .. } => {
                 self.begin(index, now);
                 true
@@ -386,7 +400,8 @@ impl Supervisor {
                 State::Down
                 | State::Waiting
                 | State::Starting { .. }
-                | State::Up { .. }
+                | State::Unready(_)
+                | State::Up(_)
                 | State::Stopping(_)
                 | State::Backoff { .. } => service.goal == Goal::Down,
             });
@@ -472,7 +487,8 @@ impl Supervisor {
             State::Down
             | State::Waiting
             | State::Starting { .. }
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Backoff { .. }
             | State::Completed { .. }
             | State::Failed { .. } => false,
@@ -485,7 +501,8 @@ impl Supervisor {
             State::Waiting | State::Backoff { .. } => true,
             State::Starting { run } => self.is_to_be_spawned(run),
             State::Down
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Stopping(_)
             | State::Completed { .. }
             | State::Failed { .. } => false,
@@ -509,8 +526,7 @@ impl Supervisor {
         let name = &service.spec.name;
         service.goal == Goal::Gone
             && self.services.iter().any(|other| {
-                let needs = other.spec.depends_on.iter().map(|dependency| &dependency.name);
-                other.is_being_renewed() && needs.chain(&other.spec.after).any(|it| it == name)
+                other.is_being_renewed() && other.spec.waits_for().any(|it| it == name)
             })
     }
 
@@ -540,7 +556,7 @@ impl Supervisor {
         let service = self.services.get(index.0)?;
         let after = match service.state {
             // What is there, or on its way, is what was asked for.
-            State::Up { .. } | State::Starting { .. } | State::Waiting => None,
+            State::Unready(_) | State::Up(_) | State::Starting { .. } | State::Waiting => None,
             State::Down
             | State::Stopping(_)
             | State::Backoff { .. }
@@ -630,9 +646,9 @@ impl Supervisor {
         else {
             return match awaited.until {
                 Until::Down | Until::Milestone(Milestone::Stopped) => Some(true),
-                Until::Started { .. } | Until::Milestone(Milestone::Ready | Milestone::Done) => {
-                    Some(false)
-                }
+                Until::Started { .. }
+                | Until::Reloaded { .. }
+                | Until::Milestone(Milestone::Ready | Milestone::Done) => Some(false),
             };
         };
         let unwanted = service.goal != Goal::Up && service.state.is_at_rest();
@@ -641,11 +657,12 @@ impl Supervisor {
         match awaited.until {
             Until::Started { after } => {
                 let is_new = match service.state {
-                    State::Up { run, .. } => after.is_none_or(|after| run > after),
+                    State::Up(Up { run, .. }) => after.is_none_or(|after| run > after),
                     State::Completed { .. } => true,
                     State::Down
                     | State::Waiting
                     | State::Starting { .. }
+                    | State::Unready(_)
                     | State::Stopping(_)
                     | State::Backoff { .. }
                     | State::Failed { .. } => false,
@@ -658,6 +675,14 @@ impl Supervisor {
             Until::Down if service.state.is_at_rest() => Some(true),
             // Somebody else has started it again.
             Until::Down => (service.goal == Goal::Up).then_some(false),
+            Until::Reloaded { run, number } => {
+                if service.reloads.over >= number {
+                    Some(service.reloads.worked)
+                } else {
+                    let runs = matches!(&service.state, State::Up(up) if up.run == run);
+                    (!runs).then_some(false)
+                }
+            }
             Until::Milestone(Milestone::Ready) => {
                 if failed || unwanted {
                     Some(false)
@@ -672,7 +697,8 @@ impl Supervisor {
                 State::Down
                 | State::Waiting
                 | State::Starting { .. }
-                | State::Up { .. }
+                | State::Unready(_)
+                | State::Up(_)
                 | State::Stopping(_)
                 | State::Backoff { .. } => unwanted.then_some(false),
             },
@@ -694,8 +720,8 @@ impl Service {
 
     /// Whether it is on its way down to become something else, or is about to be.
     fn is_being_renewed(&self) -> bool {
-        let goes_down = matches!(self.state, State::Stopping(_));
-        self.next.is_some() && (goes_down || self.goal == Goal::Up)
+        // Also one that was stopped by hand and waits for its turn.
+        self.next.is_some() && (self.is_leaving() || self.goal == Goal::Up)
     }
 
     /// Whether it has failed for good because of another.
@@ -706,7 +732,8 @@ impl Service {
             | State::Down
             | State::Waiting
             | State::Starting { .. }
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Stopping(_)
             | State::Backoff { .. }
             | State::Completed { .. } => false,

@@ -67,6 +67,13 @@ pub enum Ask {
         /// Whether the answer waits for the outcome.
         wait: bool,
     },
+    /// These read their configuration again, each in its own way.
+    ReloadServices {
+        /// Which.
+        names: Vec<Pattern>,
+        /// Whether the answer waits for the outcome.
+        wait: bool,
+    },
     /// Everything is stopped.
     Shutdown {
         /// The exit code that makes, unless there is a main command.
@@ -79,7 +86,7 @@ pub enum Ask {
 pub enum HealthLevel {
     /// Nothing has failed for good.
     Alive,
-    /// Every service is up, every oneshot has completed.
+    /// Every service is ready and well, every oneshot has completed.
     Ready,
 }
 
@@ -146,7 +153,7 @@ pub struct Outcome {
 pub struct Difference {
     /// New; they are started.
     pub added: Vec<Name>,
-    /// Other than before; they are restarted.
+    /// Other than before; they are restarted, or started if they were not before.
     pub changed: Vec<Name>,
     /// No longer there; they are stopped.
     pub removed: Vec<Name>,
@@ -178,6 +185,16 @@ pub enum Refusal {
     /// A signal cannot reach what does not run.
     NotRunning {
         /// Which do not.
+        names: Vec<Name>,
+    },
+    /// Nothing says how these could read their configuration again.
+    NoReload {
+        /// Which.
+        names: Vec<Name>,
+    },
+    /// Only what is ready can read its configuration again.
+    NotReady {
+        /// Which are not.
         names: Vec<Name>,
     },
     /// The sources have problems.
@@ -235,6 +252,18 @@ impl fmt::Display for Refusal {
                 let verb = if names.len() == 1 { "does" } else { "do" };
                 write!(f, "{} {verb} not run", listed(names))
             }
+            Self::NoReload { names } => {
+                let verb = if names.len() == 1 { "has" } else { "have" };
+                write!(f, "{} {verb} no [reload]; there is onit restart", listed(names))
+            }
+            Self::NotReady { names } => {
+                let verb = if names.len() == 1 { "is" } else { "are" };
+                write!(
+                    f,
+                    "{} {verb} not up, and will read the configuration at the start",
+                    listed(names)
+                )
+            }
             Self::Problems(problems) => {
                 let plural = if problems.len() == 1 { "" } else { "s" };
                 write!(f, "{} problem{plural}; nothing was changed", problems.len())
@@ -275,6 +304,12 @@ pub(super) enum Until {
     Started {
         /// A run that was there before does not count, unless nothing had to be done.
         after: Option<RunId>,
+    },
+    /// It was told to read its configuration again, and this run does.
+    Reloaded {
+        run: RunId,
+        /// The how manieth time that is.
+        number: u64,
     },
     /// It was told to stop, or has left the plan: nothing of it runs, or it is wanted again.
     Down,

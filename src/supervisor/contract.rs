@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Answer, Ask, Change, Notice, Ticket};
+use crate::service::notify::Message;
 use crate::service::{Exit, Failure, Name, Plan, Problem, Role, RunId, Scope, Signal, Spec, Time};
 
 /// Something that happened.
@@ -34,6 +35,32 @@ pub enum Event {
     Gone {
         /// Which.
         run: RunId,
+    },
+    /// The command of this run has said that it is ready, in another way than by a message: on its
+    /// descriptor, or in its output. Told between `Spawned` and `Exited`.
+    Announced {
+        /// Which.
+        run: RunId,
+    },
+    /// The command of this run has closed the descriptor on which it was to say that it is ready.
+    /// Told between `Spawned` and `Exited`.
+    Mute {
+        /// Which.
+        run: RunId,
+    },
+    /// The command of this run has said something of itself. Told between `Spawned` and `Exited`.
+    Notified {
+        /// Which.
+        run: RunId,
+        /// What.
+        message: Message,
+    },
+    /// What a probe has to say, in a line; told before it has `Exited`.
+    Found {
+        /// The run of the probe.
+        run: RunId,
+        /// What.
+        finding: String,
     },
     /// Nobody at all is left. Told after a [`Action::Sweep`], as soon as it is true.
     Alone,
@@ -112,14 +139,35 @@ pub enum Action {
         /// What.
         answer: Box<Answer>,
     },
+    /// Tell whoever started onit how it is; see sd_notify(3).
+    TellAbove(Above),
     /// Read the sources again, and say [`Event::PlanRead`].
     ReadPlan,
+    /// Nothing of a service runs, and nothing will without a new request: whoever connects to its
+    /// sockets is to be refused, and not to wait.
+    Release {
+        /// Which.
+        service: Name,
+    },
     /// A service is no longer part of the plan, and nothing of it runs: what was kept for it can
     /// go.
     Forget {
         /// Which.
         service: Name,
     },
+}
+
+/// What onit says of itself to whoever started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Above {
+    /// Everything that is to run does, and is ready.
+    Ready,
+    /// How things are, in a line.
+    Status(String),
+    /// Everything is being stopped.
+    Stopping,
+    /// It is over, with this exit code.
+    Over(u8),
 }
 
 /// When the loop has to go on although nothing happened.

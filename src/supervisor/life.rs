@@ -176,6 +176,23 @@ impl Life {
         }
     }
 
+    /// It says that it needs so much more time to end than it has.
+    pub fn extend(&mut self, time: Duration, now: Time) {
+        let end = now.after(time);
+        match &mut self.phase {
+            Phase::Awaited { kill_at } => *kill_at = end.max(*kill_at),
+            Phase::Asked { next, kill_at, .. } => {
+                *next = end.max(*next);
+                *kill_at = end.max(*kill_at);
+            }
+            Phase::Spawning
+            | Phase::Running
+            | Phase::Killed { .. }
+            | Phase::Left { .. }
+            | Phase::LeftKilled { .. } => {}
+        }
+    }
+
     /// A stop command has been asked to end the process within `time`.
     pub fn wait(&mut self, time: Duration, now: Time) {
         match self.phase {
@@ -264,9 +281,10 @@ impl Life {
                 Phase::LeftKilled { exit, times: times.saturating_add(1), again: again(times) }
             }
         };
-        let scope = match stop.leftovers {
-            Leftovers::Kill => Scope::Run,
-            Leftovers::Keep => Scope::Process,
+        let scope = match (stop.leftovers, self.role) {
+            // What a probe started has no business without it.
+            (Leftovers::Kill, _) | (Leftovers::Keep, Role::Probe { .. }) => Scope::Run,
+            (Leftovers::Keep, _) => Scope::Process,
         };
         Some(Due { signal: Signal::KILL, scope, overdue })
     }
@@ -276,7 +294,11 @@ impl Life {
     fn step(&self, stop: &Stop, at: usize) -> Option<StopStep> {
         match self.role {
             Role::Main => stop.steps.get(at).copied(),
-            Role::BeforeStart { .. } | Role::StopCommand { .. } | Role::AfterExit { .. } => {
+            Role::BeforeStart { .. }
+            | Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => {
                 (at == 0).then_some(StopStep { signal: Signal::TERM, wait: stop.timeout })
             }
         }
@@ -290,9 +312,11 @@ impl Life {
     fn scope(&self, stop: &Stop) -> Scope {
         match self.role {
             Role::Main => stop.scope,
-            Role::BeforeStart { .. } | Role::StopCommand { .. } | Role::AfterExit { .. } => {
-                Scope::Process
-            }
+            Role::BeforeStart { .. }
+            | Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => Scope::Process,
         }
     }
 }

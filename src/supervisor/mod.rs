@@ -25,23 +25,28 @@ mod report;
 mod restart;
 mod shutdown;
 mod state;
+mod watch;
 
 pub use ask::{
     Answer, Ask, Dependents, Difference, HealthLevel, Milestone, Outcome, Refusal, Ticket,
 };
-pub use contract::{Action, Event, Sender, Wake};
+pub use contract::{Above, Action, Event, Sender, Wake};
 pub use life::{Life, Phase as LifePhase};
 pub use notice::{By, Next, Notice, Patience};
 pub use report::{Change, Link, Past, Report};
-pub use state::{Cause, End, Goal, Reason, State, Stopping};
+pub use state::{
+    Cause, End, Goal, Probing, Reason, Reloading, State, Step, Stopping, Turn, Unfit, Unready, Up,
+    Verdict, Watch,
+};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::{
-    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX, PAST_ENDS_MAX,
-    SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
+    BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX, PAST_ENDS_MAX, SHUTDOWN_RESERVE,
+    SPAWNS_A_TURN_MAX, SUMMARY_MAX,
 };
 use crate::service::{
     Argv, Condition, Consequence, Exit, Failure, Index, Kind, Name, Plan, Role, RunId, Scope,
@@ -52,6 +57,7 @@ use ask::Waiter;
 use deadlines::{Deadlines, Who};
 use dice::Dice;
 use life::{Due, Overdue};
+use notice::Rounded;
 use reload::{Asker, Draft, Reading};
 use restart::After;
 use shutdown::Shutdown;
@@ -66,6 +72,8 @@ pub struct Rules {
     pub stop_signals: Vec<Signal>,
     /// Where randomness begins.
     pub seed: u64,
+    /// Whether whoever started onit wants to be told how it is.
+    pub tells_above: bool,
 }
 
 /// Keeps the services of a plan as they are wanted, until it is over.
@@ -84,6 +92,10 @@ pub struct Supervisor {
     spawns_left: usize,
     last_run: u64,
     at_rest: usize,
+    /// How many services are up and well.
+    up: usize,
+    /// What whoever started onit has been told.
+    told_above: ToldAbove,
     /// The exit code of the first service that failed for good without ending everything.
     first_failure: Option<u8>,
     /// The exit code of the main command, once it has ended.
@@ -117,6 +129,12 @@ pub struct Service {
     pub since: Time,
     /// Its last ends, the latest last.
     pub past: VecDeque<Past>,
+    /// What it last said of itself; empty if nothing.
+    pub status: String,
+    /// It is only started on request, and nobody has wanted it so far.
+    is_dormant: bool,
+    /// How often it has read its configuration again.
+    reloads: Reloads,
     /// What it is to be as soon as nothing of it runs: a reload has changed it.
     next: Option<Arc<Spec>>,
     /// What must have been reached before it starts.
@@ -127,6 +145,22 @@ pub struct Service {
     waits_for: Vec<Index>,
     /// Everyone who waits for it.
     waited_for_by: Vec<Index>,
+}
+
+/// How often a service has read its configuration again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reloads {
+    /// So many are over.
+    over: u64,
+    /// Whether the last of them worked.
+    worked: bool,
+}
+
+/// What whoever started onit has been told.
+#[derive(Clone, Debug, Default)]
+struct ToldAbove {
+    ready: bool,
+    status: String,
 }
 
 /// Where the whole is.
@@ -159,13 +193,21 @@ enum Outlook {
 }
 
 impl Supervisor {
-    /// Everything in `plan` is wanted.
+    /// Wanted is what `plan` says is started without being asked for, and what that needs.
     #[must_use]
     pub fn new(plan: Plan, rules: Rules) -> Self {
         let disabled = plan.disabled().to_vec();
-        let services = reload::table(Draft::of_plan(plan.into_nodes()));
+        let mut drafts = Draft::of_plan(plan.into_nodes());
+        reload::wake_the_needed(&mut drafts);
+        let mut services = reload::table(drafts);
+        for service in services.iter_mut().filter(|service| service.goal == Goal::Up) {
+            service.state = State::Waiting;
+        }
+        let waits = |index: &Index| services.get(index.0).is_some_and(|s| s.goal == Goal::Up);
+        let to_consider: BTreeSet<Index> = (0..services.len()).map(Index).filter(waits).collect();
+        let at_rest = services.len().saturating_sub(to_consider.len());
         Self {
-            to_consider: (0..services.len()).map(Index).collect(),
+            to_consider,
             services,
             lives: BTreeMap::new(),
             phase: Phase::Serving,
@@ -175,7 +217,9 @@ impl Supervisor {
             actions: VecDeque::new(),
             spawns_left: 0,
             last_run: 0,
-            at_rest: 0,
+            at_rest,
+            up: 0,
+            told_above: ToldAbove::default(),
             first_failure: None,
             main_code: None,
             disabled,
@@ -212,6 +256,7 @@ impl Supervisor {
         self.forget_the_gone(now);
         self.go_on(now);
         self.look_at_waiters(now);
+        self.tell_above();
     }
 
     /// The next thing to be done, until there is none, or until [`SPAWNS_A_TURN_MAX`] processes
@@ -232,7 +277,9 @@ impl Supervisor {
                 | Action::Report(_)
                 | Action::Tell(_)
                 | Action::Reply { .. }
+                | Action::TellAbove(_)
                 | Action::ReadPlan
+                | Action::Release { .. }
                 | Action::Forget { .. } => {}
             }
             return self.actions.pop_front();
@@ -303,6 +350,10 @@ impl Supervisor {
             Event::SpawnFailed { run, failure } => self.spawn_failed(run, failure, now),
             Event::Exited { run, exit } => self.exited(run, exit, now),
             Event::Gone { run } => self.gone(run, now),
+            Event::Announced { run } => self.run_announced(run, now),
+            Event::Mute { run } => self.run_mute(run, now),
+            Event::Notified { run, message } => self.notified(run, message, now),
+            Event::Found { run, finding } => self.found(run, finding),
             Event::Alone => self.alone(now),
             Event::Signalled { signal, sender } => self.signalled(signal, sender, now),
             Event::Asked { ticket, ask } => self.asked(ticket, ask, now),
@@ -329,14 +380,18 @@ impl Supervisor {
         match service.state {
             State::Starting { run: starting } if starting == run => {
                 self.report(Notice::Started { service: name, restarts });
-                self.enter(index, State::Up { run, since: now }, now);
+                self.executed(index, run, now);
+                if restarts > 0 {
+                    self.restart_those_with(index, now);
+                }
             }
             // It was asked to stop before it was executed.
             State::Starting { .. }
             | State::Stopping(_)
             | State::Down
             | State::Waiting
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Backoff { .. }
             | State::Completed { .. }
             | State::Failed { .. } => {}
@@ -362,6 +417,8 @@ impl Supervisor {
             Role::StopCommand { main } => {
                 self.stop_command_ended(index, run, main, Ok(exit), now);
             }
+            Role::Probe { .. } => self.probe_ended(index, run, Ok(exit), now),
+            Role::Reload { .. } => self.reload_command_ended(index, run, Ok(exit), now),
             // What comes next waits for those it left behind.
             Role::BeforeStart { .. } | Role::AfterExit { .. } => {}
         }
@@ -373,20 +430,31 @@ impl Supervisor {
         if let (Kind::Main, End::Exited(exit)) = (service.spec.kind, &end) {
             self.main_code = Some(exit.code());
         }
+        let stopping = |ran, was_ready, end| {
+            let (command, cause, unfit) = (None, Cause::Own, None);
+            State::Stopping(Stopping { run, command, end, ran, was_ready, cause, unfit })
+        };
         match &mut service.state {
-            State::Up { run: up, since } if *up == run => {
-                let ran = now.since(*since);
-                let cause = Cause::Own;
-                let stopping = Stopping { run, command: None, end: Some(end), ran, cause };
-                self.enter(index, State::Stopping(stopping), now);
+            State::Up(up) if up.run == run => {
+                let (ran, was_ready) = (now.since(up.since), now.since(up.ready));
+                self.enter(index, stopping(ran, was_ready, Some(end)), now);
             }
-            State::Stopping(stopping) if stopping.run == run => stopping.end = Some(end),
+            State::Unready(unready) if unready.run == run => {
+                let ran = now.since(unready.since);
+                self.enter(index, stopping(ran, Duration::ZERO, Some(end)), now);
+            }
+            State::Stopping(stopping) if stopping.run == run => {
+                stopping.end = match (stopping.unfit.take(), end) {
+                    (Some(why), End::Exited(exit)) => Some(End::Unfit { why, exit }),
+                    (_, end) => Some(end),
+                };
+            }
             State::Starting { run: starting } if *starting == run => {
-                let (ran, cause) = (Duration::ZERO, Cause::Own);
-                let stopping = Stopping { run, command: None, end: Some(end), ran, cause };
-                self.enter(index, State::Stopping(stopping), now);
+                let none = Duration::ZERO;
+                self.enter(index, stopping(none, none, Some(end)), now);
             }
-            State::Up { .. }
+            State::Up(_)
+            | State::Unready(_)
             | State::Stopping(_)
             | State::Starting { .. }
             | State::Down
@@ -407,6 +475,8 @@ impl Supervisor {
                 self.before_start_over(life.service, run, index, Ok(exit), now);
             }
             Role::StopCommand { .. } => self.stop_command_over(life.service, run, now),
+            // What it found out, or did, was known when its process ended.
+            Role::Probe { .. } | Role::Reload { .. } => {}
             Role::AfterExit { index, .. } => {
                 self.after_exit_over(life.service, run, index, Ok(exit), now);
             }
@@ -428,6 +498,8 @@ impl Supervisor {
                 self.stop_command_ended(life.service, run, main, Err(failure), now);
                 self.stop_command_over(life.service, run, now);
             }
+            Role::Probe { .. } => self.probe_ended(life.service, run, Err(failure), now),
+            Role::Reload { .. } => self.reload_command_ended(life.service, run, Err(failure), now),
             Role::AfterExit { index, .. } => {
                 self.after_exit_over(life.service, run, index, Err(failure), now);
             }
@@ -455,18 +527,19 @@ impl Supervisor {
                 (None, Goal::Up) => self.launch_step(service, at.saturating_add(1), now),
                 // Nothing is started any more, even if it is not yet its turn to be stopped.
                 (end, Goal::Down | Goal::Gone) | (end @ Some(_), Goal::Up) => {
-                    self.settle(service, end, Duration::ZERO, now);
+                    self.settle(service, end, now);
                 }
             },
             // Asked to stop while it ran.
             State::Stopping(stopping) if stopping.run == run => {
-                self.settle(service, None, Duration::ZERO, now);
+                self.settle(service, None, now);
             }
             State::Starting { .. }
             | State::Stopping(_)
             | State::Down
             | State::Waiting
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Backoff { .. }
             | State::Completed { .. }
             | State::Failed { .. } => {}
@@ -561,6 +634,12 @@ impl Supervisor {
             Ok(exit) => Some(End::HookFailed { role, exit }),
             Err(failure) => Some(End::NotStarted(failure)),
         };
+        let permanent = service.spec.after_exit_arguments.permanent_failure();
+        if let Some(End::HookFailed { exit: Exit::Code(code), .. }) = end
+            && Some(code) == permanent
+        {
+            return self.settle(index, end, now);
+        }
         if let Some(end) = end {
             let service = service.spec.name.clone();
             self.report(Notice::HookFailed { service, role, end });
@@ -575,31 +654,32 @@ impl Supervisor {
         let State::Stopping(stopping) = &service.state else { return };
         let mut stopping = stopping.clone();
         let hook = service.spec.after_exit.get(at).is_some();
-        let time = self.time_for(index, AFTER_EXIT_TIME_MAX, now);
+        let time = self.time_for(index, service.spec.after_exit_timeout, now);
         match stopping.end.as_ref().and_then(End::exit) {
             Some(exit) if hook && !time.is_zero() && !self.is_too_late() => {
                 let role = Role::AfterExit { index: at, exit };
                 stopping.run = self.spawn(index, role, Some(now.after(time)));
                 self.enter(index, State::Stopping(stopping), now);
             }
-            Some(_) | None => self.settle(index, stopping.end, stopping.ran, now),
+            Some(_) | None => self.settle(index, stopping.end, now),
         }
     }
 
     /// Nothing of the service runs any more: what now?
-    fn settle(&mut self, index: Index, end: Option<End>, ran: Duration, now: Time) {
+    fn settle(&mut self, index: Index, end: Option<End>, now: Time) {
         let Some(service) = self.services.get_mut(index.0) else { return };
         let spec = service.spec.clone();
         let name = spec.name.clone();
-        let cause = match &service.state {
-            State::Stopping(stopping) => stopping.cause,
+        let (cause, ran, was_ready) = match &service.state {
+            State::Stopping(stopping) => (stopping.cause, stopping.ran, stopping.was_ready),
             State::Starting { .. }
             | State::Down
             | State::Waiting
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Backoff { .. }
             | State::Completed { .. }
-            | State::Failed { .. } => Cause::Own,
+            | State::Failed { .. } => (Cause::Own, Duration::ZERO, Duration::ZERO),
         };
         service.remember(end.as_ref(), ran, cause, now);
         let end = match (service.goal, cause, end) {
@@ -617,7 +697,7 @@ impl Supervisor {
             }
         };
         let dice = self.dice.throw();
-        let after = restart::after(&spec, &end, ran, service.runs, service.ends, dice);
+        let after = restart::after(&spec, &end, was_ready, service.runs, service.ends, dice);
         let (next, state, ends) = match after {
             After::Restart => (Next::Restart, State::Waiting, 0),
             After::Retry { wait, ends } => (
@@ -643,7 +723,8 @@ impl Supervisor {
             State::Down
             | State::Waiting
             | State::Starting { .. }
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Stopping(_)
             | State::Backoff { .. } => None,
         };
@@ -744,49 +825,72 @@ impl Supervisor {
 
     /// Stops what runs of a service, within `time`; what comes then is up to its goal.
     fn stop(&mut self, index: Index, time: Duration, first: Option<Signal>, now: Time) {
+        self.end_run(index, time, first, Cause::Asked, None, now);
+    }
+
+    /// Ends what runs of a service, within `time`, because somebody asked for that or because it
+    /// is `unfit`.
+    fn end_run(
+        &mut self,
+        index: Index,
+        time: Duration,
+        first: Option<Signal>,
+        cause: Cause,
+        unfit: Option<Unfit>,
+        now: Time,
+    ) {
         let Some(service) = self.services.get(index.0) else { return };
-        let cause = Cause::Asked;
-        let spec = service.spec.clone();
-        match service.state.clone() {
-            State::Down | State::Completed { .. } | State::Failed { .. } => {}
-            State::Waiting | State::Backoff { .. } => self.come_to_rest(index, now),
+        let (spec, state) = (service.spec.clone(), service.state.clone());
+        let is_executed = !matches!(state, State::Starting { .. });
+        let (run, since, ready) = match state {
+            State::Down | State::Completed { .. } | State::Failed { .. } => return,
+            State::Waiting | State::Backoff { .. } => return self.come_to_rest(index, now),
             // It has not even been started yet.
-            State::Starting { run } if self.recall(run).is_some() => self.come_to_rest(index, now),
-            State::Starting { run } => {
-                self.ask(run, &spec, first, time, now);
-                let ran = Duration::ZERO;
-                let stopping = Stopping { run, command: None, end: None, ran, cause };
-                self.enter(index, State::Stopping(stopping), now);
+            State::Starting { run } if self.recall(run).is_some() => {
+                return self.come_to_rest(index, now);
             }
-            State::Up { run, since } => {
-                let command = if spec.stop.command.is_some() {
-                    if let Some(life) = self.lives.get_mut(&run) {
-                        life.wait(time, now);
-                    }
-                    self.note_deadline(run);
-                    let role = Role::StopCommand { main: run };
-                    Some(self.spawn(index, role, Some(now.after(time))))
-                } else {
-                    self.ask(run, &spec, first, time, now);
-                    None
-                };
-                let ran = now.since(since);
-                let stopping = Stopping { run, command, end: None, ran, cause };
-                self.enter(index, State::Stopping(stopping), now);
+            State::Starting { run } => (run, now, now),
+            State::Unready(unready) => (unready.run, unready.since, now),
+            State::Up(up) => (up.run, up.since, up.ready),
+            State::Stopping(stopping) => {
+                return self.hurry(index, stopping, time, now);
             }
-            State::Stopping(mut stopping) => {
-                let runs = std::iter::once(stopping.run).chain(stopping.command);
-                stopping.cause = cause;
-                if let Some(service) = self.services.get_mut(index.0) {
-                    service.state = State::Stopping(stopping);
-                }
-                for run in runs {
-                    if let Some(life) = self.lives.get_mut(&run) {
-                        life.hurry(time, now);
-                    }
-                    self.note_deadline(run);
-                }
+        };
+        let command = if spec.stop.command.is_some() && is_executed {
+            if let Some(life) = self.lives.get_mut(&run) {
+                life.wait(time, now);
             }
+            self.note_deadline(run);
+            let role = Role::StopCommand { main: run };
+            Some(self.spawn(index, role, Some(now.after(time))))
+        } else {
+            self.ask(run, &spec, first, time, now);
+            None
+        };
+        let (ran, was_ready) = (now.since(since), now.since(ready));
+        let stopping = Stopping { run, command, end: None, ran, was_ready, cause, unfit };
+        self.enter(index, State::Stopping(stopping), now);
+    }
+
+    /// Leaves no more than `time` to what is on its way down already.
+    fn hurry(&mut self, index: Index, mut stopping: Stopping, time: Duration, now: Time) {
+        // It has said that it is about to end, and nobody has asked it to yet.
+        let said_so = stopping.cause == Cause::Own && stopping.unfit.is_none();
+        stopping.cause = Cause::Asked;
+        let runs = std::iter::once(stopping.run).chain(stopping.command);
+        let main = stopping.run;
+        let Some(service) = self.services.get_mut(index.0) else { return };
+        let spec = service.spec.clone();
+        service.state = State::Stopping(stopping);
+        for run in runs {
+            if let Some(life) = self.lives.get_mut(&run) {
+                life.hurry(time, now);
+            }
+            self.note_deadline(run);
+        }
+        if let (Some(life), true) = (self.lives.get_mut(&main), said_so) {
+            let due = life.ask_after_all(&spec.stop, now);
+            self.send(main, due);
         }
     }
 
@@ -846,7 +950,8 @@ impl Supervisor {
                 }
                 State::Down
                 | State::Starting { .. }
-                | State::Up { .. }
+                | State::Unready(_)
+                | State::Up(_)
                 | State::Stopping(_)
                 | State::Completed { .. }
                 | State::Failed { .. } => {}
@@ -854,6 +959,9 @@ impl Supervisor {
         }
         for service in &mut self.services {
             service.goal = Goal::Down;
+        }
+        if self.rules.tells_above {
+            self.actions.push_back(Action::TellAbove(Above::Stopping));
         }
         let shutdown = Shutdown::new(code, now, end, &self.services);
         let free: VecDeque<Index> = indices().filter(|index| shutdown.is_free(*index)).collect();
@@ -864,20 +972,30 @@ impl Supervisor {
 
     /// Takes back every start that is not yet on its way.
     fn recall_starts(&mut self, now: Time) {
+        let is_start = |role: &Role| match role {
+            Role::Main | Role::BeforeStart { .. } => true,
+            Role::Probe { .. } | Role::Reload { .. } => true,
+            Role::StopCommand { .. } | Role::AfterExit { .. } => false,
+        };
         let start = |action: &Action| match action {
-            Action::Spawn { role: Role::Main | Role::BeforeStart { .. }, run, .. } => Some(*run),
-            Action::Spawn { role: Role::StopCommand { .. } | Role::AfterExit { .. }, .. }
-            | Action::Kill { .. }
+            Action::Spawn { role, run, .. } => is_start(role).then_some(*run),
+            Action::Kill { .. }
             | Action::Sweep { .. }
             | Action::Report(_)
             | Action::Tell(_)
             | Action::Reply { .. }
+            | Action::TellAbove(_)
             | Action::ReadPlan
+            | Action::Release { .. }
             | Action::Forget { .. } => None,
         };
         for run in self.actions.iter().filter_map(start).collect::<Vec<_>>() {
-            if let Some(life) = self.recall(run) {
-                self.enter(life.service, State::Down, now);
+            match self.recall(run) {
+                Some(Life { role: Role::Probe { .. } | Role::Reload { .. }, service, .. }) => {
+                    self.helper_recalled(service, run, now);
+                }
+                None => {}
+                Some(life) => self.enter(life.service, State::Down, now),
             }
         }
     }
@@ -903,7 +1021,9 @@ impl Supervisor {
             | Action::Report(_)
             | Action::Tell(_)
             | Action::Reply { .. }
+            | Action::TellAbove(_)
             | Action::ReadPlan
+            | Action::Release { .. }
             | Action::Forget { .. } => false,
         })
     }
@@ -965,6 +1085,10 @@ impl Supervisor {
     fn over(&mut self, code: u8, end: Time) {
         self.deadlines.set(Who::Shutdown, None);
         self.phase = Phase::Over { code, end };
+        if self.rules.tells_above {
+            let code = self.main_code.unwrap_or(code);
+            self.actions.push_back(Action::TellAbove(Above::Over(code)));
+        }
     }
 
     /// Whether there is no time left for anything but KILL.
@@ -1093,7 +1217,7 @@ impl Supervisor {
         while let Some(who) = self.deadlines.take_due(now) {
             match who {
                 Who::Life(run) => self.life_due(run, now),
-                Who::Service(index) => self.enter(index, State::Waiting, now),
+                Who::Service(index) => self.service_due(index, now),
                 Who::Shutdown => self.shutdown_due(now),
             }
         }
@@ -1110,11 +1234,20 @@ impl Supervisor {
                 let patience = Patience::Stop;
                 self.report(Notice::Killing { service: name, role, patience });
             }
+            // It is no news that a probe fails; what that comes to is told.
+            Some(_) if matches!(role, Role::Probe { .. }) => {
+                self.found(run, "no answer in time".to_owned());
+            }
             Some(Overdue::Limit) => {
                 let longest = match role {
                     Role::BeforeStart { .. } => BEFORE_START_TIME_MAX,
-                    Role::AfterExit { .. } => AFTER_EXIT_TIME_MAX,
-                    Role::Main | Role::StopCommand { .. } => service.spec.stop.timeout,
+                    Role::AfterExit { .. } => service.spec.after_exit_timeout,
+                    Role::Reload { .. } => {
+                        service.spec.reload.as_ref().map_or(Duration::ZERO, |it| it.timeout)
+                    }
+                    Role::Main | Role::Probe { .. } | Role::StopCommand { .. } => {
+                        service.spec.stop.timeout
+                    }
                 };
                 let patience = Patience::Limit(longest);
                 self.report(Notice::Killing { service: name, role, patience });
@@ -1123,6 +1256,43 @@ impl Supervisor {
             None => {}
         }
         self.send(run, due);
+    }
+
+    // ---- telling whoever started onit ----
+
+    /// Says above what has changed since it was said last.
+    fn tell_above(&mut self) {
+        if !self.rules.tells_above || self.is_stopping() {
+            return;
+        }
+        let settled = self.up.saturating_add(self.at_rest) == self.services.len();
+        if settled && !self.told_above.ready {
+            self.told_above.ready = true;
+            self.actions.push_back(Action::TellAbove(Above::Ready));
+        }
+        let status = self.summary();
+        if status != self.told_above.status {
+            self.told_above.status.clone_from(&status);
+            self.actions.push_back(Action::TellAbove(Above::Status(status)));
+        }
+    }
+
+    /// How things are, in a line.
+    fn summary(&self) -> String {
+        // Who is only started on request is where it belongs.
+        let counts = |service: &&Service| service.state != State::Down || service.spec.autostart;
+        let all = self.services.iter().filter(counts).count();
+        let is_fine = |service: &&Service| {
+            is_up(service.spec.kind, &service.state)
+                || matches!(service.state, State::Completed { .. })
+        };
+        let fine = self.services.iter().filter(is_fine).count();
+        let mut text = format!("{fine} of {all} up");
+        let others = self.services.iter().filter(counts).filter(|service| !is_fine(service));
+        for service in others.take(SUMMARY_MAX) {
+            let _ = write!(text, ", {} {}", service.spec.name, service.state.word());
+        }
+        text
     }
 
     // ---- the one place for each kind of change ----
@@ -1135,23 +1305,20 @@ impl Supervisor {
         if told {
             service.since = now;
         }
-        let deadline = match service.state {
-            State::Backoff { until } => Some(until),
-            State::Down
-            | State::Waiting
-            | State::Starting { .. }
-            | State::Up { .. }
-            | State::Stopping(_)
-            | State::Completed { .. }
-            | State::Failed { .. } => None,
-        };
-        self.deadlines.set(Who::Service(index), deadline);
+        let kept = service.state.helper();
+        let helpers = before.helper().into_iter().flatten();
+        let helpers: Vec<RunId> = helpers.filter(|run| !kept.contains(&Some(*run))).collect();
+        self.deadlines.set(Who::Service(index), service.state.deadline());
         if service.state == State::Waiting {
             self.to_consider.insert(index);
         }
         let rests = service.state.is_at_rest();
         let rested = before.is_at_rest();
-        if rests || matches!(service.state, State::Up { .. }) {
+        let runs = matches!(service.state, State::Unready(_) | State::Up(_));
+        let kind = service.spec.kind;
+        let (was_up, is_up) = (is_up(kind, &before), is_up(kind, &service.state));
+        let is_news = std::mem::discriminant(&before) != std::mem::discriminant(&service.state);
+        if rests || (runs && (is_news || was_up != is_up)) {
             self.to_consider.extend(service.waited_for_by.iter().copied());
         }
         match (rested, rests) {
@@ -1159,16 +1326,44 @@ impl Supervisor {
             (true, false) => self.at_rest = self.at_rest.saturating_sub(1),
             (true, true) | (false, false) => {}
         }
+        match (was_up, is_up) {
+            (false, true) => self.up = self.up.saturating_add(1),
+            (true, false) => self.up = self.up.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+        for run in helpers {
+            self.dismiss(run, now);
+        }
         let waits = matches!(self.services.get(index.0), Some(s) if s.state == State::Waiting);
         let renewed = (rests || waits) && self.renew(index);
         if told {
             self.tell(index, before.word(), now);
+        }
+        if rests
+            && !rested
+            && let Some(service) = self.services.get(index.0).filter(|s| !s.spec.listen.is_empty())
+        {
+            let service = service.spec.name.clone();
+            self.actions.push_back(Action::Release { service });
         }
         if rests && !rested {
             self.release(index, now);
         }
         if renewed && !self.is_stopping() {
             self.stop_all_released(now);
+        }
+    }
+
+    /// A probe, or a reload command, is of no use any more: it is killed, with all it started.
+    fn dismiss(&mut self, run: RunId, now: Time) {
+        if self.recall(run).is_some() {
+            return;
+        }
+        let Some(life) = self.lives.get_mut(&run) else { return };
+        let Some(service) = self.services.get(life.service.0) else { return };
+        if life.is_alive() {
+            let due = life.kill(&service.spec.stop, None, now);
+            self.send(run, due);
         }
     }
 
@@ -1219,6 +1414,12 @@ impl Supervisor {
     }
 }
 
+/// Whether a service of this kind is up and well in this state. A oneshot is at work then, and has
+/// not got there yet.
+fn is_up(kind: Kind, state: &State) -> bool {
+    kind != Kind::Oneshot && matches!(state, State::Up(up) if up.health != Verdict::Unhealthy)
+}
+
 impl Service {
     /// The run its state is about: of its command, or of a command around it.
     #[must_use]
@@ -1229,14 +1430,18 @@ impl Service {
     /// Whether `condition` has been reached.
     fn reach(&self, condition: Condition) -> Reach {
         match (&self.state, condition) {
-            (State::Completed { .. }, _) | (State::Up { .. }, Condition::Started) => Reach::Reached,
+            (State::Completed { .. }, _)
+            | (State::Up(_) | State::Unready(_), Condition::Started) => Reach::Reached,
             // A oneshot has no other way to be ready than to have done its work.
-            (State::Up { .. }, Condition::Ready) if self.spec.kind != Kind::Oneshot => {
+            (State::Up(up), Condition::Ready)
+                if self.spec.kind != Kind::Oneshot && up.health != Verdict::Unhealthy =>
+            {
                 Reach::Reached
             }
             (State::Failed { .. }, _) => Reach::Never,
             (
-                State::Up { .. }
+                State::Up(_)
+                | State::Unready(_)
                 | State::Down
                 | State::Waiting
                 | State::Starting { .. }
@@ -1250,19 +1455,20 @@ impl Service {
     /// Whether it is known what has become of it.
     fn has_known_fate(&self) -> bool {
         match self.state {
-            State::Up { .. } => self.spec.kind != Kind::Oneshot,
+            State::Up(_) => self.spec.kind != Kind::Oneshot,
             State::Completed { .. } | State::Failed { .. } => true,
             State::Down => self.goal != Goal::Up,
             State::Waiting
+            | State::Unready(_)
             | State::Starting { .. }
             | State::Stopping(_)
             | State::Backoff { .. } => false,
         }
     }
 
-    /// Whether somebody stopped it by hand, and may start it again.
+    /// Whether it may be started yet: it was stopped by hand, or is only started on request.
     fn is_paused(&self) -> bool {
-        self.goal == Goal::Down
+        self.goal == Goal::Down || (self.goal == Goal::Up && !self.spec.autostart)
     }
 
     fn remember(&mut self, end: Option<&End>, ran: Duration, cause: Cause, now: Time) {

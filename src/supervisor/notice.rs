@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ask::Difference;
-use super::state::{End, Reason};
-use crate::service::{Exit, Failure, Level, Name, Problem, Role, Signal};
+use super::state::{End, Reason, Unfit};
+use crate::service::{Exit, Failure, Level, Name, Problem, Remedy, Role, Signal};
 
 /// Something the supervisor says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,46 @@ pub enum Notice {
         service: Name,
         /// How often it ran before.
         restarts: u32,
+    },
+    /// A service is ready that did not say so by being executed.
+    Ready {
+        /// Which.
+        service: Name,
+        /// How long that took.
+        after: Duration,
+    },
+    /// A service is not well.
+    Unhealthy {
+        /// Which.
+        service: Name,
+        /// What was found; may be empty.
+        finding: String,
+        /// What is done about it.
+        remedy: Remedy,
+    },
+    /// A service is well again.
+    Healthy {
+        /// Which.
+        service: Name,
+    },
+    /// A service is restarted because another runs again.
+    RestartedWith {
+        /// Which.
+        service: Name,
+        /// With whom.
+        with: Name,
+    },
+    /// A service is told to read its configuration again.
+    Reloading {
+        /// Which.
+        service: Name,
+    },
+    /// It could not read its configuration again.
+    ReloadFailed {
+        /// Which.
+        service: Name,
+        /// Why.
+        why: String,
     },
     /// A service has ended unasked, or could not be started.
     Ended {
@@ -139,6 +179,11 @@ pub enum By {
         /// The exit code that makes.
         code: u8,
     },
+    /// This service is not well, and that was to end everything.
+    Unhealthy {
+        /// Which.
+        service: Name,
+    },
     /// No service is wanted or running any more.
     NothingLeft {
         /// The exit code that makes.
@@ -147,11 +192,28 @@ pub enum By {
 }
 
 impl Notice {
+    /// The service, if it says that one ended because it was not ready in time: what it wrote last
+    /// may say why.
+    #[must_use]
+    pub fn ended_unready(&self) -> Option<&Name> {
+        let Self::Ended { service, end: End::Unfit { why, .. }, .. } = self else { return None };
+        match why {
+            Unfit::NotReady { .. } | Unfit::NeverReady => Some(service),
+            Unfit::Unhealthy { .. } => None,
+        }
+    }
+
     /// How much it matters.
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Started { .. } | Self::Stopped { .. } => Level::Info,
+            Self::Started { .. }
+            | Self::Ready { .. }
+            | Self::Healthy { .. }
+            | Self::RestartedWith { .. }
+            | Self::Reloading { .. }
+            | Self::Stopped { .. } => Level::Info,
+            Self::Unhealthy { .. } | Self::ReloadFailed { .. } => Level::Warn,
             Self::Ended { next, .. } => match next {
                 Next::Completed => Level::Info,
                 Next::Restart | Next::Retry { .. } => Level::Warn,
@@ -168,7 +230,7 @@ impl Notice {
             Self::ShuttingDown { by } => match by {
                 By::Signal(_) | By::Request | By::NothingLeft { .. } => Level::Info,
                 By::Service { code: 0, .. } => Level::Info,
-                By::Service { .. } => Level::Error,
+                By::Service { .. } | By::Unhealthy { .. } => Level::Error,
             },
         }
     }
@@ -181,6 +243,24 @@ impl fmt::Display for Notice {
             Self::Started { service, restarts } => {
                 write!(f, "{service}: started again (restart {restarts})")
             }
+            Self::Ready { service, after } => {
+                write!(f, "{service}: ready after {}", Rounded(*after))
+            }
+            Self::Unhealthy { service, finding, remedy } => {
+                let gap = if finding.is_empty() { "" } else { ": " };
+                write!(f, "{service}: unhealthy{gap}{finding}")?;
+                f.write_str(match remedy {
+                    Remedy::Restart => "; restarting it",
+                    Remedy::Shutdown => "",
+                    Remedy::Continue => "; going on",
+                })
+            }
+            Self::Healthy { service } => write!(f, "{service}: healthy again"),
+            Self::RestartedWith { service, with } => {
+                write!(f, "{service}: restarting with {with}")
+            }
+            Self::Reloading { service } => write!(f, "{service}: reloading"),
+            Self::ReloadFailed { service, why } => write!(f, "{service}: not reloaded: {why}"),
             Self::Ended { service, end, ran, next } => {
                 write!(f, "{service}: {end}")?;
                 if let End::Exited(_) = end {
@@ -256,6 +336,7 @@ impl fmt::Display for By {
         match self {
             Self::Signal(signal) => write!(f, "{signal}"),
             Self::Request => f.write_str("asked to by onit shutdown"),
+            Self::Unhealthy { service } => write!(f, "{service} is unhealthy"),
             Self::Service { service, code } => write!(f, "{service} has ended (exit code {code})"),
             Self::NothingLeft { code } => write!(f, "nothing left to run (exit code {code})"),
         }
@@ -266,8 +347,25 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(exit) => exit.fmt(f),
+            Self::Unfit { why, exit } => write!(f, "{why} ({exit})"),
             Self::NotStarted(failure) => Failure::fmt(failure, f),
             Self::HookFailed { role, exit } => write!(f, "its {role} failed ({exit})"),
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotReady { time, finding } if finding.is_empty() => {
+                write!(f, "not ready within {}", Rounded(*time))
+            }
+            Self::NotReady { time, finding } => {
+                write!(f, "not ready within {}: {finding}", Rounded(*time))
+            }
+            Self::NeverReady => f.write_str("closed its readiness descriptor without a newline"),
+            Self::Unhealthy { finding } if finding.is_empty() => f.write_str("unhealthy"),
+            Self::Unhealthy { finding } => write!(f, "unhealthy: {finding}"),
         }
     }
 }

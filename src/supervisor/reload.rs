@@ -34,7 +34,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// The services of a plan, each of them wanted.
+    fn name(&self) -> &Name {
+        &self.service.spec.name
+    }
+
+    /// The services of a plan: wanted are those that are started without being asked for, and those
+    /// that they need.
     pub(super) fn of_plan(nodes: Vec<Node>) -> Vec<Self> {
         let names: Vec<Name> = nodes.iter().map(|node| node.spec.name.clone()).collect();
         let name = |index: &Index| names.get(index.0).cloned();
@@ -63,13 +68,26 @@ impl Draft {
     }
 }
 
+/// Whoever nobody has wanted so far, and is needed by one that is wanted, is wanted, too.
+pub(super) fn wake_the_needed(drafts: &mut [Draft]) {
+    let is_wanted = |draft: &&Draft| draft.service.goal == Goal::Up;
+    let needs =
+        |draft: &Draft| draft.needs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let mut needed: Vec<Name> = drafts.iter().filter(is_wanted).flat_map(needs).collect();
+    let places = Index::by_name(drafts.iter().map(Draft::name));
+    while let Some(name) = needed.pop() {
+        let draft = places.get(&name).and_then(|at| drafts.get_mut(at.0));
+        if let Some(draft) = draft.filter(|draft| draft.service.is_dormant) {
+            draft.service.goal = Goal::Up;
+            draft.service.is_dormant = false;
+            needed.extend(needs(draft));
+        }
+    }
+}
+
 /// Puts services into a table, in the order they have. Nobody waits for one that is not there.
 pub(super) fn table(drafts: Vec<Draft>) -> Vec<Service> {
-    let places: BTreeMap<Name, Index> = drafts
-        .iter()
-        .enumerate()
-        .map(|(at, draft)| (draft.service.spec.name.clone(), Index(at)))
-        .collect();
+    let places = Index::by_name(drafts.iter().map(Draft::name));
     let place = |name: &Name| places.get(name).copied();
     let mut waited_for_by = vec![Vec::new(); drafts.len()];
     let mut services = Vec::with_capacity(drafts.len());
@@ -94,22 +112,34 @@ pub(super) fn table(drafts: Vec<Draft>) -> Vec<Service> {
 }
 
 impl Service {
-    /// A service that is wanted, and that nothing has been done for yet.
+    /// A service that nothing has been done for yet.
     fn new(spec: Arc<Spec>) -> Self {
+        let (goal, state) = match spec.autostart {
+            true => (Goal::Up, State::Waiting),
+            false => (Goal::Down, State::Down),
+        };
         Self {
+            is_dormant: !spec.autostart,
             spec,
-            goal: Goal::Up,
-            state: State::Waiting,
+            goal,
+            state,
             runs: 0,
             ends: 0,
             since: Time::ZERO,
             past: VecDeque::new(),
+            status: String::new(),
+            reloads: Reloads::default(),
             next: None,
             needs: Vec::new(),
             after: Vec::new(),
             waits_for: Vec::new(),
             waited_for_by: Vec::new(),
         }
+    }
+
+    /// Whether nothing about it is other under `spec`, neither its process nor that it has one.
+    fn stays_under(&self, spec: &Spec) -> bool {
+        self.latest().is_same(spec) && !(self.is_dormant && spec.autostart)
     }
 
     /// What it is, or is to be as soon as nothing of it runs.
@@ -177,6 +207,8 @@ impl Supervisor {
                 | Refusal::Unknown { .. }
                 | Refusal::MainCommand
                 | Refusal::Needed { .. }
+                | Refusal::NoReload { .. }
+                | Refusal::NotReady { .. }
                 | Refusal::NotRunning { .. },
             ) => {}
         }
@@ -229,7 +261,7 @@ impl Supervisor {
             let name = &node.spec.name;
             match before.remove(name) {
                 None => difference.added.push(name.clone()),
-                Some(service) if service.latest().is_same(&node.spec) => {
+                Some(service) if service.stays_under(&node.spec) => {
                     difference.unchanged = difference.unchanged.saturating_add(1);
                 }
                 Some(_) => difference.changed.push(name.clone()),
@@ -243,20 +275,20 @@ impl Supervisor {
         self.disabled = plan.disabled().to_vec();
         let before = self.names();
         let old = Draft::of_table(std::mem::take(&mut self.services));
-        let places: BTreeMap<Name, Index> = old
-            .iter()
-            .enumerate()
-            .map(|(at, draft)| (draft.service.spec.name.clone(), Index(at)))
-            .collect();
-        let mut old: BTreeMap<Index, Draft> =
-            old.into_iter().enumerate().map(|(at, draft)| (Index(at), draft)).collect();
+        let places = Index::by_name(old.iter().map(Draft::name));
+        let mut old: Vec<Option<Draft>> = old.into_iter().map(Some).collect();
         let mut drafts = Vec::new();
         for mut draft in Draft::of_plan(plan.into_nodes()) {
-            let known = places.get(&draft.service.spec.name).and_then(|at| old.remove(at));
-            if let Some(known) = known {
+            let known = places.get(draft.name()).and_then(|at| old.get_mut(at.0));
+            if let Some(known) = known.and_then(Option::take) {
                 let spec = std::mem::replace(&mut draft.service, known.service).spec;
                 let service = &mut draft.service;
                 if service.goal == Goal::Gone {
+                    // It is as new, unless something of it still runs.
+                    service.is_dormant = !spec.autostart && service.state.is_at_rest();
+                    service.goal = if service.is_dormant { Goal::Down } else { Goal::Up };
+                } else if service.is_dormant && spec.autostart {
+                    service.is_dormant = false;
                     service.goal = Goal::Up;
                 }
                 if service.spec.is_same(&spec) {
@@ -270,18 +302,19 @@ impl Supervisor {
             }
             drafts.push(draft);
         }
-        for (_, mut draft) in old {
+        for mut draft in old.into_iter().flatten() {
             draft.service.goal = Goal::Gone;
             self.leaving.insert(draft.service.spec.name.clone());
             drafts.push(draft);
         }
+        wake_the_needed(&mut drafts);
         self.rebuild(&before, drafts);
         for index in (0..self.services.len()).map(Index) {
             let Some(service) = self.services.get(index.0) else { continue };
             if service.next.is_some() {
                 self.take_over(index, now);
             } else if service.goal == Goal::Up && service.state == State::Down {
-                // It had left, and is back before it was forgotten.
+                // It had left, and is back before it was forgotten; or nobody needed it so far.
                 self.begin(index, now);
             }
         }
@@ -307,7 +340,8 @@ impl Supervisor {
             (
                 State::Waiting
                 | State::Starting { .. }
-                | State::Up { .. }
+                | State::Unready(_)
+                | State::Up(_)
                 | State::Stopping(_)
                 | State::Backoff { .. },
                 Goal::Up,
@@ -316,7 +350,8 @@ impl Supervisor {
             (
                 State::Waiting
                 | State::Starting { .. }
-                | State::Up { .. }
+                | State::Unready(_)
+                | State::Up(_)
                 | State::Stopping(_)
                 | State::Backoff { .. },
                 Goal::Down | Goal::Gone,
@@ -330,12 +365,15 @@ impl Supervisor {
         if self.leaving.is_empty() || self.is_stopping() {
             return;
         }
+        let lives = &self.lives;
+        // A probe that was killed may still be on its way out.
+        let has_life = |at: usize| lives.values().any(|life| life.service.0 == at);
         let is_over = |service: &Service| service.goal == Goal::Gone && service.state.is_at_rest();
         let over: BTreeSet<Name> = self
             .services
             .iter()
             .enumerate()
-            .filter(|(at, service)| is_over(service) && !self.is_held(Index(*at)))
+            .filter(|(at, service)| is_over(service) && !self.is_held(Index(*at)) && !has_life(*at))
             .map(|(_, service)| service.spec.name.clone())
             .collect();
         if over.is_empty() {
@@ -365,12 +403,7 @@ impl Supervisor {
     /// `before` are the names of those there were.
     fn rebuild(&mut self, before: &[Name], drafts: Vec<Draft>) {
         self.services = table(drafts);
-        let places: BTreeMap<Name, Index> = self
-            .services
-            .iter()
-            .enumerate()
-            .map(|(at, service)| (service.spec.name.clone(), Index(at)))
-            .collect();
+        let places = Index::by_name(self.services.iter().map(|service| &service.spec.name));
         for life in self.lives.values_mut() {
             // Who has a life is still there: it is forgotten only when nothing of it runs.
             let place = before.get(life.service.0).and_then(|name| places.get(name));
@@ -379,19 +412,25 @@ impl Supervisor {
         self.deadlines.forget_services();
         self.to_consider.clear();
         self.at_rest = 0;
+        self.up = 0;
         for (at, service) in self.services.iter().enumerate() {
             let index = Index(at);
+            self.deadlines.set(Who::Service(index), service.state.deadline());
+            if is_up(service.spec.kind, &service.state) {
+                self.up = self.up.saturating_add(1);
+            }
             match service.state {
                 State::Waiting => {
                     self.to_consider.insert(index);
                 }
-                State::Backoff { until } => {
-                    self.deadlines.set(Who::Service(index), Some(until));
-                }
                 State::Down | State::Completed { .. } | State::Failed { .. } => {
                     self.at_rest = self.at_rest.saturating_add(1);
                 }
-                State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {}
+                State::Starting { .. }
+                | State::Unready(_)
+                | State::Up(_)
+                | State::Stopping(_)
+                | State::Backoff { .. } => {}
             }
         }
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::life::{Life, Phase};
 use super::notice::Rounded;
-use super::state::{Cause, End, Goal, State};
+use super::state::{
+    Cause, End, Goal, Probing, Reloading, State, Step, Unready, Up, Verdict, Watch,
+};
 use crate::limits::BEFORE_START_TIME_MAX;
-use crate::service::{Condition, Kind, Name, Role, Spec, Time};
+use crate::service::{Check, Condition, Kind, Name, Probe, Role, Spec, Time};
 
 /// How a service is.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Report {
     pub ends: u32,
     /// The last ends, the latest last.
     pub past: Vec<Past>,
+    /// What it last said of itself; may be empty.
+    pub status: String,
     /// What its present run is about, if it has one.
     pub life: Option<Life>,
     /// Those it waits for, and those they wait for.
@@ -73,13 +77,14 @@ pub struct Change {
 }
 
 impl Report {
-    /// Whether it is as it is meant to be: it runs, or has done its work.
+    /// Whether it is as it is meant to be: it runs, has done its work, or waits to be asked for.
     #[must_use]
     pub fn is_up(&self) -> bool {
         match self.state {
-            State::Up { .. } => self.spec.kind != Kind::Oneshot,
+            State::Up(_) => self.spec.kind != Kind::Oneshot && self.health() != Verdict::Unhealthy,
             State::Completed { .. } => true,
-            State::Down
+            State::Down => !self.spec.autostart,
+            State::Unready(_)
             | State::Waiting
             | State::Starting { .. }
             | State::Stopping(_)
@@ -96,20 +101,23 @@ impl Report {
                 Some(Past { end, cause: Cause::Asked, .. }) => {
                     format!("stopped on request ({end})")
                 }
+                None if !self.spec.autostart => "is not started by itself".to_owned(),
                 Some(_) | None => "stopped on request".to_owned(),
             },
             State::Waiting => self.waits(),
             State::Starting { .. } => self.starts(now),
-            State::Up { .. } => match (self.goal, self.spec.kind) {
-                (Goal::Down | Goal::Gone, _) => "is to stop when nobody needs it".to_owned(),
-                (Goal::Up, Kind::Oneshot) => "at work".to_owned(),
-                (Goal::Up, Kind::Service | Kind::Main) => String::new(),
-            },
+            State::Unready(_) | State::Up(_) if self.goal != Goal::Up => {
+                "is to stop when nobody needs it".to_owned()
+            }
+            State::Unready(unready) => self.becomes_ready(unready, now),
+            State::Up(_) if self.spec.kind == Kind::Oneshot => "at work".to_owned(),
+            State::Up(up) => self.runs(up, now),
             State::Stopping(stopping) => {
-                let mut text = match (&stopping.end, stopping.cause) {
-                    (None, Cause::Asked) => "asked to end".to_owned(),
-                    (None, Cause::Own) => "ending".to_owned(),
-                    (Some(end), _) => format!("{end}, and is being cleared away"),
+                let mut text = match (&stopping.end, &stopping.unfit, stopping.cause) {
+                    (None, _, Cause::Asked) => "asked to end".to_owned(),
+                    (None, Some(unfit), Cause::Own) => format!("{unfit}; asked to end"),
+                    (None, None, Cause::Own) => "it says that it is about to end".to_owned(),
+                    (Some(end), _, _) => format!("{end}, and is being cleared away"),
                 };
                 if let Some(kill_at) = self.life.as_ref().and_then(kill_at) {
                     let _ = write!(text, "; KILL in {}", Rounded(kill_at.since(now)));
@@ -145,7 +153,10 @@ impl Report {
                 None => "starts by itself as soon as what it waits for is reached".to_owned(),
             },
             State::Starting { .. } => "the end of what runs, or its time limit".to_owned(),
-            State::Up { .. } => format!("its end, or onit stop {name}, onit restart {name}"),
+            State::Unready(_) => {
+                "that it is ready, its end, or the end of the time for it".to_owned()
+            }
+            State::Up(_) => format!("its end, or onit stop {name}, onit restart {name}"),
             State::Stopping(_) => "the end of what is left of it".to_owned(),
             State::Backoff { .. } => {
                 format!("the next attempt; onit start {name} makes it now, onit stop {name} never")
@@ -174,10 +185,91 @@ impl Report {
                 let left = Rounded(left.unwrap_or(BEFORE_START_TIME_MAX));
                 format!("before_start {at} of {all} is at work; it may take {left} more")
             }
-            Some(Role::Main | Role::StopCommand { .. } | Role::AfterExit { .. }) | None => {
-                "is being executed".to_owned()
-            }
+            Some(
+                Role::Main
+                | Role::Probe { .. }
+                | Role::Reload { .. }
+                | Role::StopCommand { .. }
+                | Role::AfterExit { .. },
+            )
+            | None => "is being executed".to_owned(),
         }
+    }
+
+    /// Whether it is well, if it runs.
+    #[must_use]
+    pub fn health(&self) -> Verdict {
+        match &self.state {
+            State::Up(up) => up.health,
+            State::Down
+            | State::Waiting
+            | State::Starting { .. }
+            | State::Unready(_)
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => Verdict::Unknown,
+        }
+    }
+
+    fn becomes_ready(&self, unready: &Unready, now: Time) -> String {
+        let ready = self.spec.ready.as_ref();
+        let mut text = match &unready.step {
+            Step::Announcement => match ready.and_then(|ready| ready.announcement.as_ref()) {
+                Some(announcement) => format!("waits for {announcement}"),
+                None => String::new(),
+            },
+            Step::Probe(probing) => {
+                let probe = ready.and_then(|ready| ready.probe.as_ref());
+                match probing.failures {
+                    0 => format!("waits for {}", probe.map_or(String::new(), Probe::to_string)),
+                    _ => trouble(probe, probing),
+                }
+            }
+        };
+        let _ = write!(text, "; given up in {}", Rounded(unready.until.since(now)));
+        self.with_status(text)
+    }
+
+    fn runs(&self, up: &Up, now: Time) -> String {
+        let mut text = match &up.watch {
+            Watch::Nobody => String::new(),
+            Watch::Probe(probing) if probing.failures > 0 => {
+                let check = self.spec.health.as_ref().map(|health| &health.check);
+                let probe = match check {
+                    Some(Check::Probe { probe, .. }) => Some(probe),
+                    Some(Check::Watchdog(_)) | None => None,
+                };
+                trouble(probe, probing)
+            }
+            Watch::Probe(_) => String::new(),
+            Watch::Watchdog { every, until: None } => {
+                format!("no WATCHDOG=1 within {}", Rounded(*every))
+            }
+            Watch::Watchdog { .. } => String::new(),
+        };
+        let reload = match &up.reload {
+            Reloading::Idle => String::new(),
+            Reloading::Failed(why) => format!("not reloaded: {why}"),
+            Reloading::Command { .. } => "reloading".to_owned(),
+            Reloading::Answer { until, .. } => {
+                format!("reloading; READY=1 is due in {}", Rounded(until.since(now)))
+            }
+        };
+        if !reload.is_empty() {
+            let gap = if text.is_empty() { "" } else { "; " };
+            let _ = write!(text, "{gap}{reload}");
+        }
+        self.with_status(text)
+    }
+
+    /// With what it says of itself.
+    fn with_status(&self, mut text: String) -> String {
+        if !self.status.is_empty() {
+            let gap = if text.is_empty() { "" } else { "; " };
+            let _ = write!(text, "{gap}“{}”", self.status);
+        }
+        text
     }
 
     fn last_end(&self) -> String {
@@ -189,6 +281,19 @@ impl Report {
             None => String::new(),
         }
     }
+}
+
+/// What has been found, and how often. onit's own probes name what they looked at themselves.
+fn trouble(probe: Option<&Probe>, probing: &Probing) -> String {
+    let what = match probe {
+        Some(Probe::Exec(_)) => format!("{}: ", probe.map_or(String::new(), Probe::to_string)),
+        Some(_) | None => String::new(),
+    };
+    let times = match probing.failures {
+        1 => String::new(),
+        failures => format!(" ({failures} times)"),
+    };
+    format!("{what}{}{times}", probing.finding)
 }
 
 /// When the patience with a run ends.

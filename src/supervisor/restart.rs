@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::service::{Failure, Restart, Spec};
+use crate::service::{Failure, Restart, Role, Spec};
 
 use super::state::End;
 
@@ -19,17 +19,20 @@ pub(super) enum After {
     Fail { limit_reached: bool },
 }
 
-/// What comes after `end`. The command ran for `ran`, it had been executed `runs` times so far, and
-/// before this end there were `ends` in a row.
+/// What comes after `end`. The service was ready for `was_ready`, its command had been executed
+/// `runs` times so far, and before this end there were `ends` in a row.
 pub(super) fn after(
     spec: &Spec,
     end: &End,
-    ran: Duration,
+    was_ready: Duration,
     runs: u32,
     ends: u32,
     dice: f64,
 ) -> After {
-    let success = end.exit().is_some_and(|exit| exit.is_success(&spec.success_codes));
+    let success = match end {
+        End::Exited(exit) => exit.is_success(&spec.success_codes),
+        End::Unfit { .. } | End::NotStarted(_) | End::HookFailed { .. } => false,
+    };
     let again = match spec.restart {
         Restart::Always => true,
         Restart::OnFailure => !success,
@@ -37,18 +40,20 @@ pub(super) fn after(
     };
     let hopeless = match end {
         End::NotStarted(failure) => runs == 0 && Failure::is_about_the_command(failure),
-        End::Exited(_) | End::HookFailed { .. } => false,
+        // It has said so.
+        End::HookFailed { role: Role::AfterExit { .. }, .. } => true,
+        End::Exited(_) | End::Unfit { .. } | End::HookFailed { .. } => false,
     };
     // What could not be started was not tried: unless that is hopeless, it is tried again even
     // where the policy says "never", which speaks of runs.
     let not_tried = match end {
         End::NotStarted(_) => !hopeless,
-        End::Exited(_) | End::HookFailed { .. } => false,
+        End::Exited(_) | End::Unfit { .. } | End::HookFailed { .. } => false,
     };
     if hopeless || !(again || not_tried) {
         return if success { After::Complete } else { After::Fail { limit_reached: false } };
     }
-    if ran >= spec.backoff.reset_after {
+    if was_ready >= spec.backoff.reset_after {
         return After::Restart;
     }
     let ends = ends.saturating_add(1);

@@ -70,7 +70,8 @@ impl Image {
     pub(crate) fn extended(&self, lines: &str) -> Self {
         let image = Self { tag: unique("extended") };
         let text = format!("FROM {}\n{lines}\n", self.tag);
-        must_with_input(&mut docker(&["build", "-q", "-t", &image.tag, "-"]), &text);
+        let build = ["build", "-q", "--network=none", "-t", &image.tag, "-"];
+        must_with_input(&mut docker(&build), &text);
         image
     }
 
@@ -132,6 +133,11 @@ impl Container {
     /// `docker kill -s SIGNAL`.
     pub(crate) fn signal(&self, signal: &str) {
         must(&mut docker(&["kill", "-s", signal, &self.name]));
+    }
+
+    /// `docker update` with these options.
+    pub(crate) fn update(&self, options: &[&str]) {
+        must(docker(&["update"]).args(options).arg(&self.name));
     }
 
     /// Starts it again after it has ended, in the file system that it left.

@@ -13,6 +13,8 @@
 
 mod control;
 mod engine;
+mod hostile;
+mod ready;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -37,7 +37,12 @@ fn what_is_wrong_is_said_before_anything_is_started() {
         &["web.toml:2: there is no service `goood`; did you mean `good`?"],
     );
     check("web", "command = [\"x\"]\nafter = [\"web\"]", &["waits for itself"]);
-    check("web", "command = [\"x\"]\nready = { tcp = \"1\" }", &["`ready` is not supported yet"]);
+    check(
+        "web",
+        "command = [\"x\"]\nready = { tcp = \"1\" }",
+        &["web.toml:2: `1` has no port; an address is HOST:PORT"],
+    );
+    check("web", "command = [\"x\"]\nschedule = \"@daily\"", &["`schedule` is not supported yet"]);
     check("o d", "command = [\"x\"]", &["not a name of a service"]);
     check("onit", "colour = true", &["onit.toml:1: unknown key `colour`"]);
 }
@@ -52,10 +57,11 @@ fn sources_that_are_none_are_named() {
     check(&["/no/such/place"], "no such source: /no/such/place");
     check(&["bash"], "did you mean: onit -- bash");
     check(&["stauts"], "did you mean: onit status");
-    check(&["convert"], "`onit convert` is not supported yet");
+    check(&["convert"], "what? onit convert SOURCE");
+    check(&["serve"], "`onit serve` is not supported yet");
     check(&["--stop-timeot", "3s", "--", "true"], "--stop-timeot");
     check(&["--stop-timeout", "soon", "--", "true"], "--stop-timeout: `soon` is no duration");
-    check(&["/etc/passwd"], "the name of a service file ends in .toml");
+    check(&["/etc/passwd"], "its name would end in .toml");
     check(&["/proc/self/fd"], "no service in this directory");
 }
 

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::sandbox::{Ended, PATIENCE, Running, Scene, onit, wait_until};
@@ -549,4 +550,54 @@ fn the_main_command_is_not_stopped_by_hand() {
         .check(&["logs", "main"], 1, "nothing is kept of it")
         .check(&["signal", "TERM", "main"], 0, "main: signalled");
     assert_eq!(running.finish().code, 143);
+}
+
+#[test]
+fn what_is_only_started_on_request_waits_for_one() {
+    let running = Scene::init()
+        .service("db", &format!("{UP}autostart = false"))
+        .service("setup", "command = [\"true\"]\ntype = \"oneshot\"")
+        .with_services()
+        .start();
+    running.wait_for_notice("setup: exit code 0");
+    running
+        .check(&["health"], 0, "1 service, all up")
+        .check(&["status"], 0, "is not started by itself")
+        .check(&["status", "db"], 0, "onit start db")
+        .check(&["start", "db"], 0, "db: up, pid")
+        .check(&["stop", "db"], 0, "db: down")
+        .check(&["health"], 0, "1 service, all up");
+    ended_well(running);
+}
+
+#[test]
+fn a_directory_of_runit_is_watched() {
+    let scene = Scene::init();
+    let services = scene.folder().join("service");
+    let make = |path: &Path| {
+        std::fs::create_dir_all(path).unwrap();
+        std::fs::write(path.join("run"), "#!/bin/sh\nexec sleep 1000\n").unwrap();
+        std::fs::set_permissions(path.join("run"), PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    make(&services.join("first"));
+    let elsewhere = scene.folder().join("sv/linked");
+    make(&elsewhere);
+    let running = scene.with_source(&services).start();
+    running.wait_for_notice("first: started");
+    // A link to one, a new one, one that is not whole for long, and one that goes.
+    std::os::unix::fs::symlink(&elsewhere, services.join("linked")).unwrap();
+    running.wait_for_notice("linked: started");
+    make(&services.join("second"));
+    running.wait_for_notice("second: started");
+    std::fs::create_dir(services.join("late")).unwrap();
+    running.wait_for_notice("nothing has changed");
+    make(&services.join("late"));
+    running.wait_for_notice("late: started");
+    std::fs::rename(services.join("second"), services.join("third")).unwrap();
+    running.wait_for_notice("second: stopped").wait_for_notice("third: started");
+    std::fs::remove_file(services.join("linked")).unwrap();
+    running.wait_for_notice("linked: stopped");
+    // And nothing wakes it when nothing changes.
+    at_rest(running.pid);
+    ended_well(running);
 }

@@ -21,9 +21,15 @@
 mod bad_input;
 mod children;
 mod control;
+mod hostile;
+mod notify;
 mod output;
 mod panic;
+mod probe;
+mod ready;
 mod sandbox;
 mod services;
+mod skin;
+mod step_down;
 mod terminal;
 mod tini;

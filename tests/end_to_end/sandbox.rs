@@ -104,7 +104,7 @@ impl Scene {
     /// Has a shell prepare what the program finds, inside of the namespace: `commands` first, and
     /// `redirections` as it executes the program.
     pub fn prepared(self, commands: &str, redirections: &str) -> Self {
-        self.wrapped(&["/bin/sh", "-c", &format!("{commands}\nexec \"$@\" {redirections}"), "sh"])
+        self.wrapped(&["/bin/sh", "-ec", &format!("{commands}\nexec \"$@\" {redirections}"), "sh"])
     }
 
     /// onit as an ordinary process.
@@ -146,8 +146,14 @@ impl Scene {
     }
 
     /// Adds the folder of the services as a source.
-    pub fn with_services(mut self) -> Self {
-        self.arguments.push(self.folder.join("services").into());
+    pub fn with_services(self) -> Self {
+        let services = self.folder.join("services");
+        self.with_source(&services)
+    }
+
+    /// The same, with services that are described elsewhere.
+    pub fn with_source(mut self, source: &Path) -> Self {
+        self.arguments.push(source.into());
         // All tests share /run.
         let socket = self.socket();
         self.env("ONIT_SOCKET", socket)
@@ -310,7 +316,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         // `unshare --kill-child` takes the namespace with it.
         if self.child.try_wait().unwrap().is_none() {
+            // Where there is no namespace, whoever is deaf to everything else would live on.
+            let below = children(self.pid);
             self.signal(libc::SIGKILL);
+            below.into_iter().for_each(|pid| send(pid, libc::SIGKILL));
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -14,7 +14,8 @@ const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; ec
 #[test]
 fn services_start_in_order_and_stop_in_reverse() {
     let running = Scene::init()
-        .service("db", WORKER)
+        // To be started is less than to have said something.
+        .service("db", &format!("{WORKER}\n[ready]\nlog = \"up\""))
         .service(
             "migrate",
             "type = \"oneshot\"\ndepends_on = [\"db\"]\ncommand = [\"echo\", \"migrated\"]",
@@ -525,13 +526,45 @@ pub fn at_rest(pid: i32) -> BTreeMap<String, u64> {
     before
 }
 
-/// How often each thread of a process has given up the processor, by itself.
+/// How often each thread of a process has given up the processor, by itself. A thread that ends
+/// while we look (the one that shows output does, when nobody reads along any more) is none.
 pub fn switches(pid: i32) -> BTreeMap<String, u64> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let count = |thread: fs::DirEntry| {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap();
+        let status = match fs::read_to_string(thread.path().join("status")) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+                return None;
+            }
+            status => status.unwrap(),
+        };
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        (thread.file_name().into_string().unwrap(), line.unwrap().trim().parse().unwrap())
+        Some((thread.file_name().into_string().unwrap(), line.unwrap().trim().parse().unwrap()))
     };
-    threads.map(|thread| count(thread.unwrap())).collect()
+    threads.filter_map(|thread| count(thread.unwrap())).collect()
+}
+
+#[test]
+fn a_finish_script_is_told_how_it_ended() {
+    let service = |command: &str, arguments: &str| {
+        format!(
+            "command = [\"sh\", \"-c\", \"{command}\"]\nrestart = \"never\"\n\
+             on_failure = \"continue\"\nafter_exit_arguments = \"{arguments}\"\n\
+             after_exit = [[\"sh\", \"-c\", 'echo \"$0: $*\"', \"finish\"]]"
+        )
+    };
+    let ended = Scene::init()
+        .service("code", &service("exit 3", "runit"))
+        .service("signal", &service("kill -9 $$$$", "runit"))
+        .service("code6", &service("exit 3", "s6"))
+        .service("signal6", &service("kill -9 $$$$", "s6"))
+        .with_services()
+        .run();
+    for line in [
+        "code | finish: 3 0",
+        "signal | finish: -1 9",
+        "code6 | finish: 3 0 code6",
+        "signal6 | finish: 256 9 signal6",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
 }

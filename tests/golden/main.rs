@@ -11,17 +11,24 @@
     reason = "a test that stops at the first surprise is what is wanted"
 )]
 
+mod formats;
+mod samples;
+
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use onit::cli::args::{Shell, Verb};
 use onit::cli::check::render;
 use onit::cli::{completions, manual};
 use onit::config::keys::{self, Key};
-use onit::config::{Files, Loaded, Options, Request, load};
+use onit::config::{Files, Loaded, Request, load};
 use onit::control::{End, Line, Session};
+use onit::service::address::{Endpoint, addresses_of};
+use onit::service::http::{Answer, Url};
+use onit::service::notify::{Datagram, parse};
 use onit::service::{Argv, Errno, Problem};
 
 /// Every folder in `tests/golden/config/` is a source; beside it stands what `onit check` says. A
@@ -60,8 +67,7 @@ fn a_settings_file_that_is_named_is_no_service() {
         file("web.toml", "command = [\"web\"]"),
     ]);
     let sources = ["s/onit.toml".into(), "s/web.toml".into()];
-    let request =
-        Request { sources: &sources, main: None, environment: &[], options: Options::default() };
+    let request = Request { sources: &sources, ..Request::default() };
     let loaded = load(&request, &files).unwrap();
     assert_eq!(loaded.settings.stop_timeout, Some(std::time::Duration::from_secs(3)));
     assert_eq!(loaded.plan.nodes().len(), 1);
@@ -157,7 +163,9 @@ fn no_bytes_make_the_protocol_stumble() {
 fn the_document_has_every_key() {
     let path = Path::new("docs/configuration.md");
     let mut text = fs::read_to_string(path).unwrap();
-    for (name, table) in [("service", keys::SERVICE), ("settings", keys::SETTINGS)] {
+    for (name, table) in
+        [("service", keys::SERVICE), ("listen", keys::LISTEN), ("settings", keys::SETTINGS)]
+    {
         let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
         let from = text.find(&begin).unwrap() + begin.len();
         let to = text.find(&end).unwrap();
@@ -186,11 +194,47 @@ fn no_bytes_make_the_reader_stumble() {
         let files = Memory(vec![("s".into(), name.into(), text)]);
         let sources = ["s".into()];
         let main = Some(Argv::new::<&str>("true", vec![]));
-        let request =
-            Request { sources: &sources, main, environment: &[], options: Options::default() };
+        let request = Request { sources: &sources, main, ..Request::default() };
         // The seed is told by whoever reads the panic: `SEED=24301` is the usual one.
         let _ = render(&load(&request, &files));
     }
+}
+
+/// What services send, and what answers a probe: anything, and never a panic.
+#[test]
+fn no_bytes_of_others_make_the_readers_stumble() {
+    let seed = std::env::var("SEED").map_or(0x5EED, |seed| seed.parse().unwrap());
+    let mut random = Random(seed);
+    let texts = [
+        "READY=1\nSTATUS=up and running\nMAINPID=42\n\0",
+        "RELOADING=1\nMONOTONIC_USEC=8446744073709551615",
+        "WATCHDOG=trigger\nWATCHDOG_USEC=20000000\nEXTEND_TIMEOUT_USEC=5000000",
+        "STOPPING=1\nERRNO=2\nFDSTORE=1\nFDNAME=stored\nBARRIER=1",
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "http://[::1]:8080/ready?x=1",
+        "127.0.0.1 localhost\n::1 localhost ip6 # comment\nfe80::1%eth0 router",
+    ];
+    let texts: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let mut understood = 0;
+    for round in 0..50_000 {
+        let mut bytes = texts[random.below(texts.len())].clone();
+        for _ in 0..=random.below(4) {
+            random.change(&mut bytes, &texts);
+        }
+        let descriptors = if round % 3 == 0 { 1 } else { 0 };
+        let origin = std::time::Duration::from_secs(random.below(1000) as u64);
+        if let Ok(Datagram::Message(message)) = parse(&bytes, descriptors, origin) {
+            let status = message.status.unwrap_or_default();
+            assert!(status.len() < 300 && !status.contains(char::is_control), "{status:?}");
+            understood += 1;
+        }
+        let _ = Answer::read(&bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let _ = Url::parse(&text).map(|url| assert!(url.request().ends_with("\r\n\r\n")));
+        let _ = Endpoint::parse(&text);
+        assert!(addresses_of("localhost", &bytes).len() <= bytes.len());
+    }
+    assert!(understood > 5_000, "{understood}");
 }
 
 #[test]
@@ -199,12 +243,7 @@ fn a_file_full_of_variables_does_not_grow_without_end() {
     let files = Memory(vec![("s".into(), "web.toml".into(), text.into_bytes())]);
     let environment = [("X".into(), "x".repeat(1000).into())];
     let sources = ["s".into()];
-    let request = Request {
-        sources: &sources,
-        main: None,
-        environment: &environment,
-        options: Options::default(),
-    };
+    let request = Request { sources: &sources, environment: &environment, ..Request::default() };
     assert_eq!(
         render(&load(&request, &files)),
         "s/web.toml: with its variables longer than 8388608 bytes\n1 problem; nothing was started\n"
@@ -220,8 +259,7 @@ fn a_thousand_services_are_one_plan() {
     });
     let files = Memory(files.collect());
     let sources = ["s".into()];
-    let request =
-        Request { sources: &sources, main: None, environment: &[], options: Options::default() };
+    let request = Request { sources: &sources, ..Request::default() };
     let plan = load(&request, &files).unwrap().plan;
     let names: Vec<String> = plan.nodes().iter().map(|n| n.spec.name.to_string()).collect();
     assert_eq!(names.len(), 1000);
@@ -244,7 +282,7 @@ fn loaded(source: &Path) -> Result<Loaded, Vec<Problem>> {
     let main = words.next().map(|program| Argv::new(program, words.collect()));
     let sources = [source.to_owned()];
     let request =
-        Request { sources: &sources, main, environment: &environment, options: Options::default() };
+        Request { sources: &sources, main, environment: &environment, ..Request::default() };
     load(&request, &Disk)
 }
 
@@ -284,6 +322,10 @@ impl Files for Disk {
             fs::read_dir(directory).map_err(|error| Errno(error.raw_os_error().unwrap()))?;
         Ok(entries.map(|entry| entry.unwrap().file_name()).collect())
     }
+
+    fn is_executable(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
+    }
 }
 
 /// Folder, name and content.
@@ -301,6 +343,10 @@ impl Files for Memory {
         }
         let inside = self.0.iter().filter(|(folder, _, _)| folder == directory);
         Ok(inside.map(|(_, name, _)| name.clone()).collect())
+    }
+
+    fn is_executable(&self, _path: &Path) -> bool {
+        true
     }
 }
 

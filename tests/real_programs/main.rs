@@ -11,6 +11,7 @@
     reason = "a test may start programs, wait for them, and stop at the first surprise"
 )]
 
+mod peers;
 mod site;
 
 use std::time::{Duration, Instant};
@@ -41,6 +42,32 @@ fn a_web_server_a_cache_and_a_database_live_and_die_in_one_container() {
             "",
         )
     });
+
+    // Each was started when the one before it was ready, as that one shows it: a command, a port, a
+    // word of systemd's own program, a page.
+    site.wait_until("the last", |site| site.ask(&["wait", "last", "--for", "done"]).map(drop));
+    let log = site.log();
+    let steps = [
+        "initdb: exit code 0",
+        "postgres: started",
+        "postgres: ready after",
+        "redis: started",
+        "redis: ready after",
+        "worker: started",
+        "worker: ready after",
+        "nginx: started",
+        "nginx: ready after",
+        "last: started",
+    ];
+    let places: Vec<Option<usize>> = steps.iter().map(|step| log.find(step)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}:\n{log}");
+    site.wait_until("its status", |site| {
+        let said = site.ask(&["status", "worker"])?;
+        if said.contains("at work") { Ok(()) } else { Err(said) }
+    });
+    site.wait_until("all is well", |site| site.ask(&["health"]).map(drop));
+    site.wait_until("nginx has reloaded", |site| site.ask(&["reload", "nginx"]).map(drop));
+    site.wait_until("nginx answers still", Site::page_is_served);
 
     // nginx leaves its workers behind, which hold the port; postgres its helpers, which hold the
     // shared memory. Neither can start again before these are gone.

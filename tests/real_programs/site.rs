@@ -25,6 +25,8 @@ pub(crate) struct Programs {
     initdb: PathBuf,
     postgres: PathBuf,
     psql: PathBuf,
+    pg_isready: PathBuf,
+    systemd_notify: PathBuf,
 }
 
 /// The running services.
@@ -54,6 +56,8 @@ pub(crate) fn programs() -> Result<Programs, String> {
         initdb: find("initdb", "postgresql")?,
         postgres: find("postgres", "postgresql")?,
         psql: find("psql", "postgresql-client")?,
+        pg_isready: find("pg_isready", "postgresql-client")?,
+        systemd_notify: find("systemd-notify", "systemd")?,
     })
 }
 
@@ -65,7 +69,7 @@ impl Site {
         for folder in ["services", "nginx", "redis", "postgres"] {
             fs::create_dir_all(directory.join(folder)).expect("a temporary directory");
         }
-        write_services(&directory, programs, port);
+        write_services(&directory, programs, port, free_port());
         let output = fs::File::create(directory.join("log")).expect("a file for the output");
         // The one dies with us, the other takes PID 1 along.
         let mut command = Command::new("setpriv");
@@ -80,6 +84,16 @@ impl Site {
             .stderr(output);
         let namespace = command.spawn().expect("setpriv is installed (Debian: util-linux)");
         Self { directory, port, psql: programs.psql.clone(), namespace }
+    }
+
+    /// What the client says to these words.
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<String, String> {
+        let mut client = Command::new(env!("CARGO_BIN_EXE_onit"));
+        client.args(words).env("ONIT_SOCKET", self.directory.join("onit.sock"));
+        let output = client.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        if output.status.success() { Ok(said) } else { Err(said) }
     }
 
     /// Waits until `look` finds what is wanted, while onit lives.
@@ -190,7 +204,7 @@ impl Drop for Site {
 }
 
 /// The service files, and what they need.
-fn write_services(directory: &Path, programs: &Programs, port: u16) {
+fn write_services(directory: &Path, programs: &Programs, port: u16, cache_port: u16) {
     let show = |path: &Path| path.display().to_string();
     let folder = show(directory);
     let write = |name: &str, text: &str| {
@@ -224,8 +238,33 @@ http {{
         &format!(
             r#"description = "Web server"
 command = ["{nginx}", "-e", "stderr", "-c", "{folder}/nginx/nginx.conf", "-g", "daemon off;"]
-after = ["redis", "postgres"]
+depends_on = ["worker"]
 stop.signal = "SIGQUIT"
+ready.http = "http://localhost:{port}/"
+health.http = "http://127.0.0.1:{port}/"
+health.interval = "200ms"
+reload.signal = "HUP"
+"#
+        ),
+    );
+    write(
+        "services/last.toml",
+        "description = \"Wants all of them\"\ntype = \"oneshot\"\ncommand = [\"true\"]\n\
+         depends_on = [\"nginx\"]\n",
+    );
+
+    // As its own package has it: a shell that says when it is ready.
+    let script = format!(
+        "{notify} --status='looking for work'; {notify} --ready --status='at work'; exec sleep 9999",
+        notify = show(&programs.systemd_notify)
+    );
+    write(
+        "services/worker.toml",
+        &format!(
+            r#"description = "Says when it is ready"
+command = ["sh", "-c", {script:?}]
+depends_on = ["redis"]
+ready.notify = true
 "#
         ),
     );
@@ -235,9 +274,11 @@ stop.signal = "SIGQUIT"
         "services/redis.toml",
         &format!(
             r#"description = "Cache"
-command = ["{redis}", "--port", "0", "--unixsocket", "{folder}/redis/socket",
-           "--appendonly", "yes", "--appendfsync", "always"]
+command = ["{redis}", "--port", "{cache_port}", "--bind", "127.0.0.1",
+           "--unixsocket", "{folder}/redis/socket", "--appendonly", "yes", "--appendfsync", "always"]
 directory = "{folder}/redis"
+depends_on = ["postgres"]
+ready.tcp = "localhost:{cache_port}"
 "#,
             redis = show(&programs.redis),
         ),
@@ -269,8 +310,10 @@ depends_on = {{ initdb = "completed" }}
 user = "postgres"
 directory = "/"
 stop.signal = "SIGINT"    # fast: does not wait for clients
+ready.exec = ["{pg_isready}", "--host", "{folder}/postgres"]
 "#,
             postgres = show(&programs.postgres),
+            pg_isready = show(&programs.pg_isready),
         ),
     );
 }

@@ -9,16 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onit::limits::{
-    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX,
+    BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX, READY_PROBE_FIRST_INTERVAL,
     SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
 };
-use onit::service::{Condition, Kind, Name, Pattern, Plan, Role, RunId, Signal, Spec, Time};
+use onit::service::{
+    Check, Condition, Kind, Name, Pattern, Plan, Purpose, Role, RunId, Signal, Spec, Time,
+};
 use onit::supervisor::{
-    Action, Answer, Ask, By, Cause, Change, Dependents, Event, Goal, Milestone, Notice, Outcome,
-    Refusal, Rules, Sender, Service, State, Supervisor, Ticket, Wake,
+    Above, Action, Answer, Ask, By, Cause, Change, Dependents, Event, Goal, Milestone, Notice,
+    Outcome, Probing, Refusal, Reloading, Rules, Sender, Service, State, Step, Supervisor, Ticket,
+    Turn, Unready, Up, Verdict, Wake, Watch,
 };
 
-use crate::world::{Leader, Truth};
+use crate::world::{Leader, Process, Truth};
 
 /// Rounding of times that are computed in another order.
 const ROUNDING: Duration = Duration::from_micros(10);
@@ -29,8 +32,10 @@ pub struct Clerk {
     graph: BTreeMap<Name, Place>,
     /// Those that have left the plan and are not forgotten.
     leaving: BTreeSet<Name>,
-    /// Those that were stopped by hand.
+    /// Those that were stopped by hand, or that nobody has wanted so far.
     paused: BTreeSet<Name>,
+    /// The latter of those: they are only started on request.
+    asleep: BTreeSet<Name>,
     /// Those that may be asked to end, and since when.
     permitted: BTreeMap<Name, Time>,
     /// Those that were on their way down because they were asked to, when last looked at.
@@ -49,6 +54,11 @@ pub struct Clerk {
     ending: Option<Ending>,
     /// The exit code that the first who asked for the end asked for.
     code_asked_for: Option<u8>,
+    /// When a service was probed last, and what for.
+    probed: BTreeMap<Name, (RunId, Purpose, Time)>,
+    /// Whoever started onit has been told that all is ready; and so in this turn.
+    told_ready: bool,
+    ready_now: bool,
     main_code: Option<u8>,
     instant: Time,
     turns_at_instant: usize,
@@ -97,11 +107,14 @@ struct Ending {
 
 impl Clerk {
     pub fn new(plan: &Plan, rules: Rules) -> Self {
-        Self {
+        let by_request = plan.nodes().iter().filter(|node| !node.spec.autostart);
+        let asleep: BTreeSet<Name> = by_request.map(|node| node.spec.name.clone()).collect();
+        let mut clerk = Self {
             rules,
             graph: graph(plan),
             leaving: BTreeSet::new(),
-            paused: BTreeSet::new(),
+            paused: asleep.clone(),
+            asleep,
             permitted: BTreeMap::new(),
             stopping: BTreeSet::new(),
             runs: BTreeMap::new(),
@@ -113,11 +126,17 @@ impl Clerk {
             told: BTreeMap::new(),
             ending: None,
             code_asked_for: None,
+            probed: BTreeMap::new(),
+            told_ready: false,
+            ready_now: false,
             main_code: None,
             instant: Time::ZERO,
             turns_at_instant: 0,
             events_at_instant: 0,
-        }
+        };
+        clerk.wake_the_needed();
+        clerk.told = clerk.paused.iter().map(|name| (name.clone(), "down")).collect();
+        clerk
     }
 
     // ---- the doors ----
@@ -152,7 +171,31 @@ impl Clerk {
             Event::Gone { run } | Event::SpawnFailed { run, .. } => {
                 self.runs.remove(run);
             }
-            Event::Spawned { .. } | Event::Alone | Event::DeadlinePassed => {}
+            Event::Spawned { run } => self.executed(*run, view, now),
+            Event::Announced { .. }
+            | Event::Mute { .. }
+            | Event::Notified { .. }
+            | Event::Found { .. }
+            | Event::Alone
+            | Event::DeadlinePassed => {}
+        }
+    }
+
+    /// A command runs again: those that are restarted with it may be asked to end.
+    fn executed(&mut self, run: RunId, view: &Supervisor, now: Time) {
+        let Some(Run { service, role: Role::Main, .. }) = self.runs.get(&run) else { return };
+        let service = service.clone();
+        if find(view, &service).is_none_or(|service| service.runs == 0) {
+            return;
+        }
+        for other in view.services().iter().filter(|o| o.spec.restart_with.contains(&service)) {
+            let runs = matches!(
+                other.state,
+                State::Starting { .. } | State::Unready(_) | State::Up(_) | State::Stopping(_)
+            );
+            if runs && other.goal == Goal::Up {
+                self.permit(&other.spec.name, now);
+            }
         }
     }
 
@@ -185,13 +228,28 @@ impl Clerk {
                     question.names.remove(service);
                 }
             }
-            Action::Sweep { .. } | Action::Report(_) | Action::ReadPlan => {}
+            Action::TellAbove(Above::Ready) => {
+                assert!(!std::mem::replace(&mut self.told_ready, true), "READY=1 is told twice");
+                self.ready_now = true;
+            }
+            Action::TellAbove(_)
+            | Action::Release { .. }
+            | Action::Sweep { .. }
+            | Action::Report(_)
+            | Action::ReadPlan => {}
         }
     }
 
     /// A turn is over: all actions are done, and nothing new has happened.
     pub fn turn(&mut self, truth: &Truth, view: &Supervisor, wake: Wake, spawns: usize, now: Time) {
         self.told(view, now);
+        if std::mem::take(&mut self.ready_now) {
+            let is_settled = |s: &Service| {
+                let is_up = matches!(s.state, State::Up(_)) && s.spec.kind != Kind::Oneshot;
+                is_up || s.state.is_at_rest()
+            };
+            assert!(view.services().iter().all(is_settled), "READY=1, and not all is ready");
+        }
         assert!(spawns <= SPAWNS_A_TURN_MAX, "{spawns} spawns in a turn");
         if let Some(ending) = &mut self.ending {
             ending.lateness_before.get_or_insert(truth.lateness);
@@ -230,6 +288,7 @@ impl Clerk {
             Ask::Start { names, .. } | Ask::Restart { names, .. } | Ask::Stop { names, .. } => {
                 (names.as_slice(), true)
             }
+            Ask::ReloadServices { names, .. } => (names.as_slice(), true),
             Ask::Reload { .. } => (&[] as &[Pattern], true),
             Ask::Status { names } | Ask::Signal { names, .. } | Ask::Wait { names, .. } => {
                 (names.as_slice(), false)
@@ -258,6 +317,16 @@ impl Clerk {
                 let missed = targets.iter().any(|s| is_named(s) && !running(s));
                 (missed || !targets.iter().any(running)).then_some("not running")
             }
+            Ask::ReloadServices { names, .. } => {
+                let named = |service: &&&Service| {
+                    let name = service.spec.name.as_str();
+                    names.iter().any(|pattern| pattern.as_str() == name)
+                };
+                let unable = targets.iter().filter(named).any(|s| s.spec.reload.is_none());
+                let is_up = |service: &&Service| matches!(service.state, State::Up(_));
+                let idle = targets.iter().filter(named).any(|service| !is_up(service));
+                if unable { Some("no reload") } else { idle.then_some("not ready") }
+            }
             Ask::Status { .. }
             | Ask::Health { .. }
             | Ask::Start { .. }
@@ -278,11 +347,11 @@ impl Clerk {
         match ask {
             Ask::Start { .. } => {
                 let wanted = self.with_needs(names, view);
-                self.paused.retain(|name| !wanted.contains(name));
+                self.is_wanted_now(&wanted);
             }
             Ask::Restart { .. } => {
                 let wanted = self.with_needs(names, view);
-                self.paused.retain(|name| !wanted.contains(name));
+                self.is_wanted_now(&wanted);
                 names.iter().for_each(|name| self.permit(name, now));
             }
             Ask::Stop { dependents, .. } => {
@@ -297,6 +366,9 @@ impl Clerk {
                         self.paused.insert(name);
                     }
                 }
+            }
+            Ask::ReloadServices { .. } => {
+                self.passed_on.extend(names.iter().map(|name| (name.clone(), Signal::USR2)));
             }
             Ask::Reload { dry_run, .. } => self.read_for(Asker::Client { dry_run: *dry_run }),
             Ask::Signal { signal, .. } => {
@@ -319,6 +391,29 @@ impl Clerk {
         self.passed_on.extend(main.map(|main| (main.spec.name.clone(), signal)));
     }
 
+    /// Whoever is needed by one that is wanted, and was never wanted itself, is wanted now.
+    fn wake_the_needed(&mut self) {
+        loop {
+            let is_wanted =
+                |name: &&Name| !self.paused.contains(*name) && !self.leaving.contains(*name);
+            let wanted = self.graph.iter().filter(|(name, _)| is_wanted(name));
+            let needed = wanted.flat_map(|(_, place)| place.needs.iter().map(|(name, _)| name));
+            let next = needed.into_iter().find(|it| self.asleep.contains(*it));
+            let Some(next) = next.cloned() else { return };
+            self.is_wanted_now(&BTreeSet::from([next]));
+        }
+    }
+
+    fn is_wanted_now(&mut self, names: &BTreeSet<Name>) {
+        self.paused.retain(|name| !names.contains(name));
+        self.asleep.retain(|name| !names.contains(name));
+    }
+
+    fn is_wanted_by_nobody(&mut self, name: &Name) {
+        self.paused.insert(name.clone());
+        self.asleep.insert(name.clone());
+    }
+
     fn read_for(&mut self, asker: Asker) {
         match &mut self.reading {
             None => self.reading = Some((vec![asker], Vec::new())),
@@ -330,12 +425,30 @@ impl Clerk {
     fn reloaded(&mut self, plan: &Plan, view: &Supervisor, now: Time) {
         let new: BTreeMap<&Name, &Arc<Spec>> =
             plan.nodes().iter().map(|node| (&node.spec.name, &node.spec)).collect();
+        for (name, _) in new.iter().filter(|(_, spec)| !spec.autostart) {
+            if find(view, name).is_none() {
+                self.told.insert((*name).clone(), "down");
+                self.is_wanted_by_nobody(name);
+            }
+        }
         for service in view.services() {
             let name = &service.spec.name;
             match new.get(name) {
+                Some(spec) if spec.autostart && self.asleep.contains(name) => {
+                    self.is_wanted_now(&BTreeSet::from([name.clone()]));
+                }
+                // It has left, and is back: nobody has wanted that one.
+                Some(spec) if !spec.autostart && service.goal == Goal::Gone => {
+                    if service.state.is_at_rest() {
+                        self.is_wanted_by_nobody(name);
+                    }
+                }
+                Some(_) | None => {}
+            }
+            match new.get(name) {
                 None => {
                     self.leaving.insert(name.clone());
-                    self.paused.remove(name);
+                    self.is_wanted_now(&BTreeSet::from([name.clone()]));
                     self.permit(name, now);
                 }
                 Some(spec) => {
@@ -352,6 +465,7 @@ impl Clerk {
             graph.entry(name).or_insert(place);
         }
         self.graph = graph;
+        self.wake_the_needed();
     }
 
     /// Everyone who runs, or is about to, and needs one of these, or one that needs it.
@@ -434,10 +548,19 @@ impl Clerk {
 
     fn spawning(&mut self, run: RunId, spec: &Arc<Spec>, role: Role, truth: &Truth, now: Time) {
         let name = &spec.name;
+        // A probe that was killed may be on its way out still; nobody waits for it.
+        let is_helper = |p: &Process| matches!(p.role, Role::Probe { .. } | Role::Reload { .. });
         let alive = truth.processes.iter().filter(|(_, p)| p.service == *name && !p.gone);
-        let mut others = alive.map(|(run, _)| *run);
+        let mut others = alive.filter(|(_, p)| !is_helper(p)).map(|(run, _)| *run);
         match role {
             Role::StopCommand { main } => assert!(others.all(|other| other == main)),
+            Role::Probe { main, purpose } => {
+                self.invariant_probes_are_of_what_runs(name, main, purpose, truth, now);
+            }
+            Role::Reload { main } => {
+                assert!(self.ending.is_none(), "{name} is reloaded in a shutdown");
+                assert!(others.all(|other| other == main), "{name}: reloaded besides another run");
+            }
             Role::Main | Role::BeforeStart { .. } | Role::AfterExit { .. } => {
                 assert_eq!(others.next(), None, "{name} runs twice");
             }
@@ -445,11 +568,14 @@ impl Clerk {
         let first = match role {
             Role::BeforeStart { index } => index == 0,
             Role::Main => spec.before_start.is_empty(),
-            Role::StopCommand { .. } | Role::AfterExit { .. } => false,
+            Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => false,
         };
         if first {
             assert!(self.ending.is_none(), "{name} is started in a shutdown");
-            assert!(!self.paused.contains(name), "{name} was stopped by hand, and is started");
+            assert!(!self.paused.contains(name), "{name} is not wanted, and is started");
             assert!(!self.leaving.contains(name), "{name} has left the plan, and is started");
             self.invariant_starts_wait_for_needs(name, spec);
         }
@@ -476,9 +602,11 @@ impl Clerk {
         }
         let timeout = spec.stop.timeout;
         let limit = match killed.role {
+            // When what they are about is on its way down, they are killed with it.
+            Role::Probe { .. } | Role::Reload { .. } => return,
             Role::Main => Time::at(Duration::MAX),
             Role::BeforeStart { .. } => killed.began.after(BEFORE_START_TIME_MAX),
-            Role::AfterExit { .. } => killed.began.after(AFTER_EXIT_TIME_MAX),
+            Role::AfterExit { .. } => killed.began.after(Spec::AFTER_EXIT_TIMEOUT),
             Role::StopCommand { .. } => killed.began.after(timeout),
         };
         let permitted = self.permitted.get(name).map(|since| since.after(timeout));
@@ -504,9 +632,15 @@ impl Clerk {
         let code = match by {
             By::Signal(_) => Some(0),
             By::Request => self.code_asked_for,
+            By::Unhealthy { .. } => Some(1),
             By::Service { code, .. } => Some(*code),
             By::NothingLeft { code } => {
                 assert!(self.paused.is_empty(), "over, and {:?} can be started", self.paused);
+                let by_request = |(name, place): &(&Name, &Place)| {
+                    !place.spec.autostart && !self.leaving.contains(*name)
+                };
+                let one = self.graph.iter().find(by_request).map(|(name, _)| name);
+                assert_eq!(one, None, "over, and it can be started");
                 Some(*code)
             }
         };
@@ -559,6 +693,8 @@ impl Clerk {
                     Refusal::MainCommand => "main",
                     Refusal::Needed { .. } => "needed",
                     Refusal::NotRunning { .. } => "not running",
+                    Refusal::NoReload { .. } => "no reload",
+                    Refusal::NotReady { .. } => "not ready",
                     Refusal::Problems(_) => "problems",
                 };
                 let is_reload = matches!(ask, Ask::Reload { .. });
@@ -572,6 +708,8 @@ impl Clerk {
                     | Refusal::MainCommand
                     | Refusal::Needed { .. }
                     | Refusal::NotRunning { .. }
+                    | Refusal::NoReload { .. }
+                    | Refusal::NotReady { .. }
                     | Refusal::Problems(_) => false,
                 };
                 let late = late || (has_left && question.refusal.is_none());
@@ -591,7 +729,7 @@ impl Clerk {
                     assert!(is_told, "nothing is said of {name}");
                 }
             }
-            (Ask::Signal { .. }, Answer::Done(_)) => {}
+            (Ask::Signal { .. } | Ask::ReloadServices { .. }, Answer::Done(_)) => {}
             (ask, answer) => panic!("{ask:?} is answered {answer:?}"),
         }
         assert_eq!(question.refusal, None, "{ask:?} is to be refused");
@@ -629,12 +767,22 @@ impl Clerk {
     }
 
     fn invariant_who_is_asked_to_end_has_nobody_above(&mut self, view: &Supervisor, now: Time) {
+        // What is unfit, or says that it is about to end, has its time, too.
+        for service in view.services() {
+            if let State::Stopping(stopping) = &service.state
+                && stopping.end.is_none()
+                && let Some(run) = self.runs.get_mut(&stopping.run)
+            {
+                run.asked.get_or_insert(now);
+            }
+        }
         let is_asked = |service: &&Service| match &service.state {
             State::Stopping(stopping) => stopping.cause == Cause::Asked,
             State::Down
             | State::Waiting
             | State::Starting { .. }
-            | State::Up { .. }
+            | State::Unready(_)
+            | State::Up(_)
             | State::Backoff { .. }
             | State::Completed { .. }
             | State::Failed { .. } => false,
@@ -699,7 +847,7 @@ impl Clerk {
             | State::Backoff { .. } => {
                 self.permitted.remove(name);
             }
-            State::Starting { .. } | State::Up { .. } | State::Stopping(_) => {}
+            State::Starting { .. } | State::Unready(_) | State::Up(_) | State::Stopping(_) => {}
         }
     }
 
@@ -718,13 +866,57 @@ impl Clerk {
             let reached = match word(other) {
                 "completed" => true,
                 "up" => condition != Condition::Completed,
+                "unhealthy" => condition == Condition::Started,
+                "starting" => condition == Condition::Started && self.is_executed(other),
                 _ => false,
             };
             assert!(reached, "{name} starts while {other} is {}", word(other));
         }
-        for other in spec.after.iter().filter(|other| self.graph.contains_key(other)) {
-            let known = matches!(word(other), "up" | "completed" | "failed" | "down");
+        for other in spec
+            .after
+            .iter()
+            .chain(&spec.restart_with)
+            .filter(|other| self.graph.contains_key(other))
+        {
+            let known = matches!(word(other), "up" | "unhealthy" | "completed" | "failed" | "down");
             assert!(known, "{name} starts while {other} is {}", word(other));
+        }
+    }
+
+    fn is_executed(&self, name: &Name) -> bool {
+        self.runs.values().any(|run| run.service == *name && run.role == Role::Main)
+    }
+
+    /// One at a time, of what runs, and never sooner after the one before than is said.
+    fn invariant_probes_are_of_what_runs(
+        &mut self,
+        name: &Name,
+        main: RunId,
+        purpose: Purpose,
+        truth: &Truth,
+        now: Time,
+    ) {
+        assert!(self.ending.is_none(), "{name} is probed in a shutdown");
+        let probed = self.runs.get(&main).expect("a probe of a run that is gone");
+        assert!(probed.asked.is_none(), "{name} is probed on its way down");
+        let spec = &probed.spec;
+        let interval = match purpose {
+            Purpose::Ready => spec.ready.as_ref().unwrap().interval.min(READY_PROBE_FIRST_INTERVAL),
+            Purpose::Health => match spec.health.as_ref().unwrap().check {
+                Check::Probe { interval, .. } => interval,
+                Check::Watchdog(_) => panic!("{name} has a watchdog, and is probed"),
+            },
+        };
+        for (run, process) in &truth.processes {
+            if let Role::Probe { main: of, .. } = process.role {
+                let over = of != main || process.leader == Leader::Ended;
+                assert!(over, "{name} is probed twice at the same time: {run}");
+            }
+        }
+        if let Some((of, last, before)) = self.probed.insert(name.clone(), (main, purpose, now))
+            && (of, last) == (main, purpose)
+        {
+            assert!(now.since(before) >= interval, "{name} is probed too soon again");
         }
     }
 
@@ -734,7 +926,9 @@ impl Clerk {
             match &service.state {
                 State::Down | State::Completed { .. } | State::Failed { .. } => {
                     let gone = service.goal == Goal::Gone && !view.is_stopping();
-                    let held = self.is_held(name, view);
+                    let is_its = |run: &Run| run.service == *name;
+                    // A probe that was killed is still on its way out.
+                    let held = self.is_held(name, view) || self.runs.values().any(is_its);
                     assert!(!gone || held, "{name} has left, and is not forgotten");
                 }
                 State::Waiting => {
@@ -746,7 +940,10 @@ impl Clerk {
                     Wake::At(at) => assert!(at <= *until, "{name} is never retried"),
                     Wake::Never => panic!("{name} is never retried"),
                 },
-                State::Starting { run } | State::Up { run, .. } => {
+                State::Starting { run }
+                | State::Unready(Unready { run, .. })
+                | State::Up(Up { run, .. }) => {
+                    self.invariant_somebody_comes_back(service, view);
                     assert!(view.lives().contains_key(run), "{name}: no such run");
                     let is_late = !service.spec.is_same(&self.place(service).spec);
                     let wanted = service.goal == Goal::Up;
@@ -766,14 +963,64 @@ impl Clerk {
         }
     }
 
+    /// What is to be ready in time is given up, what is to be looked at is.
+    fn invariant_somebody_comes_back(&self, service: &Service, view: &Supervisor) {
+        let name = &service.spec.name;
+        let probing = |probing: &Probing| match &probing.turn {
+            Turn::Due(at) => Some(*at),
+            Turn::Running { run, .. } => {
+                assert!(view.lives().contains_key(run), "{name}: a probe that is gone");
+                None
+            }
+        };
+        let due = match &service.state {
+            State::Unready(Unready { until, step: Step::Announcement, .. }) => Some(*until),
+            State::Unready(Unready { until, step: Step::Probe(step), .. }) => {
+                Some(probing(step).map_or(*until, |at| at.min(*until)))
+            }
+            State::Up(Up { watch, reload, .. }) => {
+                let check = match watch {
+                    Watch::Nobody => None,
+                    Watch::Probe(step) => probing(step),
+                    Watch::Watchdog { until, .. } => *until,
+                };
+                let answer = match reload {
+                    Reloading::Answer { until, .. } => Some(*until),
+                    Reloading::Command { run, .. } => {
+                        assert!(view.lives().contains_key(run), "{name}: a reload that is gone");
+                        None
+                    }
+                    Reloading::Idle | Reloading::Failed(_) => None,
+                };
+                check.into_iter().chain(answer).min()
+            }
+            State::Down
+            | State::Waiting
+            | State::Starting { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => None,
+        };
+        let (Some(due), false) = (due, view.is_stopping()) else { return };
+        match view.wake() {
+            Wake::Now => {}
+            Wake::At(at) => assert!(at <= due, "{name}: nobody comes back at {due:?}"),
+            Wake::Never => panic!("{name}: nobody comes back at {due:?}"),
+        }
+    }
+
     /// Whether somebody waits for it who is still to stop as well.
     fn is_held(&self, name: &Name, view: &Supervisor) -> bool {
         let unwanted = |s: &&Service| s.goal != Goal::Up && !s.state.is_at_rest();
         let mut others = view.services().iter().filter(unwanted);
         let mut changing = view.services().iter().filter(|other| {
             let uses = |other: &Service| other.spec.depends_on.iter().any(|it| it.name == *name);
-            let used = uses(other) || other.spec.after.contains(name);
-            used && matches!(other.state, State::Stopping(_)) && self.leaving.contains(name)
+            let used = uses(other)
+                || other.spec.after.contains(name)
+                || other.spec.restart_with.contains(name);
+            let goes_down = matches!(other.state, State::Stopping(_)) || unwanted(other);
+            used && goes_down && self.leaving.contains(name)
         });
         changing.next().is_some() || others.any(|other| self.below(&other.spec.name).contains(name))
     }
@@ -785,17 +1032,20 @@ impl Clerk {
             match (&other.state, condition) {
                 // To be told that it never will be is something, too.
                 (State::Completed { .. } | State::Failed { .. }, _) => true,
-                (State::Up { .. }, Condition::Started) => true,
-                (State::Up { .. }, Condition::Ready) => other.spec.kind != Kind::Oneshot,
+                (State::Up(_) | State::Unready(_), Condition::Started) => true,
+                (State::Up(up), Condition::Ready) => {
+                    other.spec.kind != Kind::Oneshot && up.health != Verdict::Unhealthy
+                }
                 _ => false,
             }
         });
         let after = place.after.iter().all(|other| {
             let Some(other) = find(view, other) else { return true };
             match other.state {
-                State::Up { .. } => other.spec.kind != Kind::Oneshot,
+                State::Up(_) => other.spec.kind != Kind::Oneshot,
                 State::Completed { .. } | State::Failed { .. } | State::Down => true,
-                State::Waiting
+                State::Unready(_)
+                | State::Waiting
                 | State::Starting { .. }
                 | State::Stopping(_)
                 | State::Backoff { .. } => false,
@@ -812,7 +1062,7 @@ impl Clerk {
             let open = match &question.ask {
                 Ask::Start { wait: true, .. } | Ask::Restart { wait: true, .. } => {
                     names.zip(&question.names).any(|(word, name)| match word {
-                        "waiting" | "starting" | "stopping" => true,
+                        "waiting" | "starting" | "stopping" | "unhealthy" => true,
                         "up" => find(view, name).unwrap().spec.kind == Kind::Oneshot,
                         _ => false,
                     })
@@ -825,6 +1075,13 @@ impl Clerk {
                     "down" | "failed" | "completed" => false,
                     "up" => *milestone != Milestone::Ready || question.has_oneshot(view),
                     _ => true,
+                }),
+                Ask::ReloadServices { .. } => question.names.iter().any(|name| {
+                    let Some(State::Up(up)) = state(name) else { return false };
+                    match up.reload {
+                        Reloading::Command { .. } | Reloading::Answer { .. } => true,
+                        Reloading::Idle | Reloading::Failed(_) => false,
+                    }
                 }),
                 Ask::Reload { wait, .. } => {
                     let rests = |service: &Service| service.state.is_at_rest();
@@ -898,6 +1155,7 @@ fn invariant_an_outcome_is_true(ask: &Ask, outcome: &Outcome) {
         Ask::Wait { milestone: Milestone::Done, .. } => state == "completed",
         Ask::Stop { wait: false, .. }
         | Ask::Reload { .. }
+        | Ask::ReloadServices { .. }
         | Ask::Signal { .. }
         | Ask::Status { .. }
         | Ask::Health { .. }
@@ -910,7 +1168,7 @@ fn invariant_views_agree_with_the_world(truth: &Truth, view: &Supervisor) {
     for service in view.services() {
         let name = &service.spec.name;
         match &service.state {
-            State::Up { run, .. } => {
+            State::Unready(Unready { run, .. }) | State::Up(Up { run, .. }) => {
                 assert_eq!(truth.processes[run].leader, Leader::Running, "{name} is not up");
             }
             State::Starting { run } => {
@@ -926,7 +1184,12 @@ fn invariant_views_agree_with_the_world(truth: &Truth, view: &Supervisor) {
             | State::Backoff { .. }
             | State::Completed { .. }
             | State::Failed { .. } => {
-                let alive = truth.processes.values().any(|p| p.service == *name && !p.gone);
+                let is_helper =
+                    |p: &Process| matches!(p.role, Role::Probe { .. } | Role::Reload { .. });
+                let alive = truth
+                    .processes
+                    .values()
+                    .any(|p| p.service == *name && !p.gone && !is_helper(p));
                 assert!(!alive, "{name} is {} and lives", service.state.word());
             }
         }

@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use onit::service::notify::{Datagram, parse};
 use onit::service::{
-    Argv, Consequence, Dependency, Errno, Exit, Failure, Name, Pattern, Plan, Restart, Role, RunId,
-    Signal, Spec, Time,
+    Announcement, Argv, Check, Consequence, Dependency, Errno, Exit, Failure, Health, Name,
+    Pattern, Plan, Readiness, Remedy, Restart, Role, RunId, Signal, Spec, Time,
 };
 use onit::supervisor::{
     Action, Ask, Dependents, Event, Goal, LifePhase, Rules, Sender, Service, State, Supervisor,
-    Ticket, Wake,
+    Ticket, Unready, Up, Wake, Watch,
 };
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/state-machine.md");
@@ -32,12 +33,15 @@ except where the situation says otherwise. *Waits its turn*: somebody who needs 
 to stop as well, is still there.
 ";
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 15] = [
     "Spawned",
     "SpawnFailed",
     "Exited, 0",
     "Exited, 1",
     "Gone",
+    "READY=1",
+    "STOPPING=1",
+    "WATCHDOG=trigger",
     "Alone",
     "TERM to onit",
     "USR1 to onit",
@@ -82,13 +86,24 @@ fn every_state_meets_every_event_under_every_goal() {
             document.push('\n');
         }
     }
-    // All but down; what runs, and down; what runs; all but those that are to start.
-    assert_eq!(visited.len(), (7 + 4 + 3 + 6) * COLUMNS.len());
+    // All but down; what is wanted, and down; what runs; all but those that are to start.
+    assert_eq!(visited.len(), (8 + 4 + 3 + 7) * COLUMNS.len());
     if std::env::var("UPDATE").is_ok() {
         std::fs::write(DOCUMENT, &document).unwrap();
     }
     let written = std::fs::read_to_string(DOCUMENT).unwrap_or_default();
     assert_eq!(written, document, "docs/state-machine.md is out of date: UPDATE=1 rewrites it");
+}
+
+const READY: &str = "READY=1";
+const STOPPING: &str = "STOPPING=1";
+const TRIGGER: &str = "WATCHDOG=trigger";
+
+fn said(run: RunId, text: &str) -> Event {
+    match parse(text.as_bytes(), 0, Duration::ZERO) {
+        Ok(Datagram::Message(message)) => Event::Notified { run, message },
+        other => panic!("{text} is {other:?}"),
+    }
 }
 
 /// What `it` is like in a situation.
@@ -97,12 +112,17 @@ struct Shape {
     before_start: bool,
     after_exit: bool,
     stop_command: bool,
+    /// It says when it is ready, and that it is alive.
+    notifies: bool,
 }
 
 fn situations() -> Vec<Situation> {
-    let whole = Shape { before_start: true, after_exit: true, stop_command: true };
-    let hookless = Shape { before_start: false, after_exit: true, stop_command: false };
     let begin = Situation::begin;
+    let whole = Shape { before_start: true, after_exit: true, stop_command: true, notifies: false };
+    let speaking = Shape { notifies: true, ..Shape::default() };
+    let unready = || begin("not ready", speaking).executed();
+    let unwell = || unready().says(READY).says(TRIGGER).named("unhealthy");
+    let hookless = Shape { after_exit: true, ..Shape::default() };
     let up = |shape| begin("up", shape).executed();
     let failed = |name| begin(name, hookless).fails(Errno::ENOENT);
     let starting = |name| begin(name, whole).db_is_up();
@@ -113,7 +133,11 @@ fn situations() -> Vec<Situation> {
         starting("starting: before_start").executed_late(),
         starting("starting: before_start has ended, others live").executed_late().ended(0),
         starting("starting: the command").past_before_start(),
+        unready(),
         up(whole),
+        unready().says(READY).named("up, with a watchdog"),
+        unwell(),
+        unready().says(STOPPING).named("stopping: it says so itself"),
         up(whole).ended(1).named("stopping: it has ended, others live"),
         up(whole).ended(1).gone().executed_late().named("stopping: after_exit"),
         up(whole)
@@ -130,6 +154,8 @@ fn situations() -> Vec<Situation> {
         restarting("starting: before_start has ended, others live; waits its turn").ended(0).held(),
         restarting("starting: the command, waits its turn").ended(0).gone().held(),
         restarting("up, waits its turn").ended(0).gone().executed_late().held(),
+        unready().needed().held().named("not ready, waits its turn"),
+        unready().needed().says(READY).says(TRIGGER).held().named("unhealthy, waits its turn"),
         up(hookless).stop().named("stopping: it was sent the stop signal"),
         up(whole).stop().named("stopping: the stop command was started"),
         starting("stopping: asked during before_start").executed_late().stop(),
@@ -148,6 +174,7 @@ fn situations() -> Vec<Situation> {
         restarting("starting: before_start, waits its turn").paused(),
         restarting("starting: the command, waits its turn").ended(0).gone().paused(),
         restarting("up, waits its turn").ended(0).gone().executed_late().paused(),
+        unready().paused().named("not ready, is being stopped"),
         starting("stopping: asked during before_start").executed_late().paused(),
         begin("stopping: asked before its exec", hookless).db_is_up().paused(),
         up(hookless).paused().above_is_over().named("stopping: it was sent the stop signal"),
@@ -204,10 +231,24 @@ impl Situation {
         it.before_start = shape.before_start.then(argv).into_iter().collect();
         it.after_exit = shape.after_exit.then(argv).into_iter().collect();
         it.stop.command = shape.stop_command.then(argv);
+        if shape.notifies {
+            it.ready = Some(Readiness {
+                announcement: Some(Announcement::Notify),
+                probe: None,
+                interval: Readiness::INTERVAL,
+                timeout: Readiness::TIMEOUT,
+            });
+            let check = Check::Watchdog(Duration::from_secs(30));
+            it.health = Some(Health { check, on_unhealthy: Remedy::Continue });
+        }
         let above = needing(service("above"), "it");
         let plan = Plan::new(vec![it, service("db"), service("other"), above]).unwrap();
-        let rules =
-            Rules { stop_timeout: Some(Duration::from_secs(9)), stop_signals: Vec::new(), seed: 0 };
+        let rules = Rules {
+            stop_timeout: Some(Duration::from_secs(9)),
+            stop_signals: Vec::new(),
+            seed: 0,
+            tells_above: false,
+        };
         let supervisor = Supervisor::new(plan, rules);
         let now = Time::at(Duration::from_secs(1));
         let mut situation = Self { name, supervisor, now, executed: BTreeSet::new() };
@@ -246,9 +287,11 @@ impl Situation {
         let words = |action| match action {
             Action::Spawn { run, role, .. } if its.contains(&run) => match role {
                 Role::Main => Some("start".to_owned()),
-                Role::BeforeStart { .. } | Role::StopCommand { .. } | Role::AfterExit { .. } => {
-                    Some(format!("run {role}"))
-                }
+                Role::BeforeStart { .. }
+                | Role::Probe { .. }
+                | Role::Reload { .. }
+                | Role::StopCommand { .. }
+                | Role::AfterExit { .. } => Some(format!("run {role}")),
             },
             Action::Kill { run, signal, .. } if its.contains(&run) => {
                 Some(signal.to_string().replace("SIG", ""))
@@ -259,6 +302,8 @@ impl Situation {
             | Action::Report(_)
             | Action::Tell(_)
             | Action::Reply { .. }
+            | Action::TellAbove(_)
+            | Action::Release { .. }
             | Action::ReadPlan
             | Action::Forget { .. } => None,
         };
@@ -307,6 +352,20 @@ impl Situation {
     fn ended(self, code: u8) -> Self {
         let run = self.run();
         self.told(Event::Exited { run, exit: Exit::Code(code) })
+    }
+
+    fn says(self, text: &str) -> Self {
+        let run = self.run();
+        self.told(said(run, text))
+    }
+
+    /// It was ready before, and `above`, which needs it, runs.
+    fn needed(self) -> Self {
+        let ready = self.says(READY);
+        let above = ready.of("above").run().unwrap();
+        let mut again = ready.told(Event::Spawned { run: above });
+        again.now = again.now.after(Duration::from_secs(100));
+        again.ended(1).gone().executed_late()
     }
 
     fn gone(self) -> Self {
@@ -384,6 +443,12 @@ impl Situation {
         let executed = self.executed.contains(&run);
         let can_come = match column {
             "Spawned" | "SpawnFailed" => life.is_some() && !executed,
+            "READY=1" | "STOPPING=1" | "WATCHDOG=trigger" => {
+                let is_command = |life: &onit::supervisor::Life| {
+                    life.role == Role::Main && life.is_alive() && executed
+                };
+                self.service().spec.notifies() && life.is_some_and(is_command)
+            }
             "Exited, 0" | "Exited, 1" => executed && life.is_some_and(|life| life.is_alive()),
             "Gone" => life.is_some_and(|life| !life.is_alive()),
             "Alone" => self.supervisor.lives().is_empty(),
@@ -401,6 +466,9 @@ impl Situation {
             "Exited, 0" => Event::Exited { run, exit: Exit::Code(0) },
             "Exited, 1" => Event::Exited { run, exit: Exit::Code(1) },
             "Gone" => Event::Gone { run },
+            "READY=1" => said(run, READY),
+            "STOPPING=1" => said(run, STOPPING),
+            "WATCHDOG=trigger" => said(run, TRIGGER),
             "Alone" => Event::Alone,
             "TERM to onit" => signalled(Signal::TERM),
             "USR1 to onit" => signalled(Signal::USR1),
@@ -435,12 +503,13 @@ impl Situation {
     fn deadline(&self) -> Option<Time> {
         let its = self.its_runs();
         let lives = self.supervisor.lives();
-        let own = match self.service().state {
-            State::Backoff { until } => Some(until),
+        let own = match self.service().state.clone() {
+            State::Backoff { until } | State::Unready(Unready { until, .. }) => Some(until),
+            State::Up(Up { watch: Watch::Watchdog { until, .. }, .. }) => until,
             State::Down
             | State::Waiting
             | State::Starting { .. }
-            | State::Up { .. }
+            | State::Up(_)
             | State::Stopping(_)
             | State::Completed { .. }
             | State::Failed { .. } => its.iter().filter_map(|run| lives[run].deadline()).min(),
@@ -469,10 +538,13 @@ impl Situation {
             | LifePhase::Asked { .. } => "",
         };
         match life.role {
+            Role::Main if matches!(state, State::Unready(_)) => "not ready".to_owned(),
             Role::Main => format!("{word}{phase}"),
-            Role::BeforeStart { .. } | Role::StopCommand { .. } | Role::AfterExit { .. } => {
-                format!("{word}: {}{phase}", life.role)
-            }
+            Role::BeforeStart { .. }
+            | Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => format!("{word}: {}{phase}", life.role),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The shipped loop on a simulated world: virtual clock, scripted processes, an oracle that looks
 //! on after every event.
 //!
-//! `stories` and `requests` tell what onit does, one situation each; `swarm` throws seeds at it
+//! `stories`, `readiness`, `requests` and `on_request` tell what onit does, one situation each;
+//! `swarm` throws
+//! seeds at it
 //! (`SEED=n` replays one with its trace, `SEEDS=n` runs that many); `exhaustive` visits every
 //! state × goal × event and compares with docs/state-machine.md (`UPDATE=1` rewrites it).
 #![allow(
@@ -19,7 +21,9 @@
 
 mod clerk;
 mod exhaustive;
+mod on_request;
 mod oracle;
+mod readiness;
 mod requests;
 mod rng;
 mod scene;

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onit::limits::{
-    AFTER_EXIT_TIME_MAX, BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX,
-    SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
+    BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX, SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
 };
 use onit::service::{
     Condition, Consequence, Exit, Failure, Kind, Node, Plan, Restart, Role, RunId, Signal, Spec,
     Time,
 };
 use onit::supervisor::{
-    Action, End, Event, Goal, LifePhase, Reason, Rules, Sender, State, Supervisor, Wake,
+    Action, End, Event, Goal, LifePhase, Reason, Rules, Sender, State, Supervisor, Unready, Up,
+    Wake,
 };
 
 use crate::world::{Leader, Truth};
@@ -154,6 +154,8 @@ impl Oracle {
             Action::Report(_)
             | Action::Tell(_)
             | Action::Reply { .. }
+            | Action::TellAbove(_)
+            | Action::Release { .. }
             | Action::ReadPlan
             | Action::Forget { .. } => {}
         }
@@ -218,7 +220,10 @@ impl Oracle {
         let first = match role {
             Role::BeforeStart { index } => index == 0,
             Role::Main => self.services[index].spec.before_start.is_empty(),
-            Role::StopCommand { .. } | Role::AfterExit { .. } => false,
+            Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => false,
         };
         if first {
             self.note_the_doomed(now);
@@ -229,8 +234,11 @@ impl Oracle {
             Role::BeforeStart { .. } => now.after(BEFORE_START_TIME_MAX),
             // Its share of the budget, which may be nothing.
             Role::AfterExit { .. } if self.shutdown.is_some() => now,
-            Role::AfterExit { .. } => now.after(AFTER_EXIT_TIME_MAX),
-            Role::StopCommand { .. } | Role::Main => Time::at(Duration::MAX),
+            Role::AfterExit { .. } => now.after(Spec::AFTER_EXIT_TIMEOUT),
+            // Where anything is looked after, the clerk is.
+            Role::StopCommand { .. } | Role::Main | Role::Probe { .. } | Role::Reload { .. } => {
+                Time::at(Duration::MAX)
+            }
         };
         self.runs.insert(
             run,
@@ -278,7 +286,11 @@ impl Oracle {
             let patience = match self.runs[&run].role {
                 // Its share began when it was started.
                 Role::StopCommand { .. } => self.runs[&run].limit,
-                Role::Main | Role::BeforeStart { .. } | Role::AfterExit { .. } => now.after(share),
+                Role::Main
+                | Role::BeforeStart { .. }
+                | Role::Probe { .. }
+                | Role::Reload { .. }
+                | Role::AfterExit { .. } => now.after(share),
             };
             self.asked(run, now, patience);
         }
@@ -324,7 +336,10 @@ impl Oracle {
                     Role::Main | Role::BeforeStart { .. } => {
                         record.attempt = Some((End::NotStarted(failure.clone()), Duration::ZERO));
                     }
-                    Role::StopCommand { .. } | Role::AfterExit { .. } => {}
+                    Role::Probe { .. }
+                    | Role::Reload { .. }
+                    | Role::StopCommand { .. }
+                    | Role::AfterExit { .. } => {}
                 }
             }
             Event::Exited { run, exit } => {
@@ -346,6 +361,8 @@ impl Oracle {
                         record.attempt = Some((end, Duration::ZERO));
                     }
                     Role::BeforeStart { .. }
+                    | Role::Probe { .. }
+                    | Role::Reload { .. }
                     | Role::StopCommand { .. }
                     | Role::AfterExit { .. } => {}
                 }
@@ -357,7 +374,11 @@ impl Oracle {
             Event::Alone => {
                 assert!(self.runs.is_empty(), "alone, and not everyone is gone");
             }
-            Event::Signalled { .. }
+            Event::Announced { .. }
+            | Event::Mute { .. }
+            | Event::Notified { .. }
+            | Event::Found { .. }
+            | Event::Signalled { .. }
             | Event::Asked { .. }
             | Event::HungUp { .. }
             | Event::PlanRead { .. }
@@ -457,13 +478,13 @@ impl Oracle {
         let spec = &record.spec;
         let success = match end {
             End::Exited(exit) => exit.is_success(&spec.success_codes),
-            End::NotStarted(_) | End::HookFailed { .. } => false,
+            End::Unfit { .. } | End::NotStarted(_) | End::HookFailed { .. } => false,
         };
         let again = match end {
             End::NotStarted(failure) => {
                 record.executed > 0 || !Failure::is_about_the_command(failure)
             }
-            End::Exited(_) | End::HookFailed { .. } => match spec.restart {
+            End::Exited(_) | End::Unfit { .. } | End::HookFailed { .. } => match spec.restart {
                 Restart::Always => true,
                 Restart::OnFailure => !success,
                 Restart::Never => false,
@@ -561,7 +582,11 @@ impl Oracle {
                     "{name}: besides a stop command"
                 );
             }
-            Role::Main | Role::BeforeStart { .. } | Role::AfterExit { .. } => {
+            Role::Main
+            | Role::BeforeStart { .. }
+            | Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::AfterExit { .. } => {
                 assert!(others.is_empty(), "{name}: starts {role:?} while {others:?} live");
             }
         }
@@ -569,11 +594,13 @@ impl Oracle {
 
     fn invariant_no_start_in_a_shutdown(&self, index: usize, role: Role, now: Time) {
         match role {
-            Role::Main | Role::BeforeStart { .. } => assert!(
-                self.shutdown.is_none(),
-                "{} starts while everything stops",
-                self.services[index].spec.name
-            ),
+            Role::Main | Role::BeforeStart { .. } | Role::Probe { .. } | Role::Reload { .. } => {
+                assert!(
+                    self.shutdown.is_none(),
+                    "{} starts while everything stops",
+                    self.services[index].spec.name
+                )
+            }
             Role::StopCommand { .. } => assert!(self.shutdown.is_some(), "a stop nobody asked for"),
             Role::AfterExit { .. } => {
                 // What was decided before a stop that came in the same turn still starts.
@@ -634,7 +661,11 @@ impl Oracle {
         // A hook that was at work when a shutdown began has been hurried.
         let hurried = match killed.role {
             Role::AfterExit { .. } => self.shutdown.is_some(),
-            Role::Main | Role::StopCommand { .. } | Role::BeforeStart { .. } => false,
+            Role::Main
+            | Role::StopCommand { .. }
+            | Role::Probe { .. }
+            | Role::Reload { .. }
+            | Role::BeforeStart { .. } => false,
         };
         let limit = killed.limit;
         assert!(late(limit) || hurried, "{run} is killed before {limit:?}");
@@ -663,6 +694,10 @@ impl Oracle {
             }
             Event::Gone { run } => assert!(known(run).exited.is_some(), "{run} is gone alive"),
             Event::Alone
+            | Event::Announced { .. }
+            | Event::Mute { .. }
+            | Event::Notified { .. }
+            | Event::Found { .. }
             | Event::Signalled { .. }
             | Event::Asked { .. }
             | Event::HungUp { .. }
@@ -790,7 +825,9 @@ impl Oracle {
                     assert!(!ready, "{name} waits, and nothing keeps it from starting");
                 }
                 State::Backoff { until } => assert!(wakes_by(*until), "{name} is never retried"),
-                State::Starting { run } | State::Up { run, .. } => {
+                State::Starting { run }
+                | State::Unready(Unready { run, .. })
+                | State::Up(Up { run, .. }) => {
                     assert!(view.lives().contains_key(run), "{name}: no such run");
                 }
                 State::Stopping(stopping) => {
@@ -839,7 +876,7 @@ impl Oracle {
             let record = &self.services[index];
             assert_eq!(service.runs, record.executed, "{name}: how often it was executed");
             match &service.state {
-                State::Up { run, .. } => {
+                State::Unready(Unready { run, .. }) | State::Up(Up { run, .. }) => {
                     assert_eq!(truth.processes[run].leader, Leader::Running, "{name} is not up");
                     assert_eq!(truth.processes[run].role, Role::Main);
                 }

@@ -1632,6 +1632,32 @@ fn what_stands_between_two_that_are_removed_still_keeps_them_in_order() {
 }
 
 #[test]
+fn a_dependency_that_is_removed_waits_for_one_that_waits_to_be_stopped() {
+    let ui = || service("ui").needs("web").plays(slow(secs(3)));
+    let web = service("web").needs("db").plays(runs());
+    check(
+        term(secs(20), [service("db"), web, ui(), service("other")])
+            .ask(secs(5), stop_with(&["web"], Dependents::Stop))
+            .reload(secs(6), [service("web").plays(runs()), ui(), service("other")]),
+        &[
+            "0s start db",
+            "0s start other",
+            "0s start web",
+            "0s start ui",
+            "5s TERM ui",
+            "6s answer 2: changed: web; removed: db; unchanged: 2",
+            "8s TERM web",
+            "8s TERM db",
+            "8s answer 1: ui down (reached), web down (reached)",
+            "8s forget db",
+            "8s answer 2: done",
+            "20s TERM other",
+            "20s over 0",
+        ],
+    );
+}
+
+#[test]
 fn a_dependency_that_is_removed_goes_with_the_change_of_its_dependent() {
     let web = service("web").needs("db").plays(slow(secs(2))).plays(runs());
     let new = service("web").plays(runs());

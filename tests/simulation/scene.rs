@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onit::service::{
-    Argv, Backoff, Condition, Consequence, Dependency, Kind, Leftovers, Name, Pattern, Plan,
-    Restart, Role, Scope, Signal, Spec, StopStep, SuccessCode, Time,
+    Announcement, Argv, Backoff, Check, Condition, Consequence, Dependency, Health, Kind,
+    Leftovers, Name, Pattern, Plan, Probe, Purpose, Readiness, Reload, ReloadBy, Remedy, Restart,
+    Role, Scope, Signal, Spec, StopStep, SuccessCode, Time,
 };
-use onit::supervisor::{Answer, Ask, Dependents, Milestone, Rules, Sender, Supervisor, Ticket};
+use onit::supervisor::{
+    Above, Answer, Ask, Dependents, Milestone, Rules, Sender, Supervisor, Ticket,
+};
 
 use crate::script::{Relative, Script, runs};
 use crate::world::{Entry, World, render, render_all};
@@ -20,6 +23,9 @@ pub struct Actor {
     pub before_start: Vec<Script>,
     pub after_exit: Vec<Script>,
     pub stop_command: Option<Script>,
+    pub ready_probes: Vec<Script>,
+    pub health_probes: Vec<Script>,
+    pub reload_command: Option<Script>,
 }
 
 /// Something that happens from outside.
@@ -66,6 +72,7 @@ pub struct Scene {
     pub stop_signals: Vec<Signal>,
     pub seed: u64,
     pub chaos: Chaos,
+    pub tells_above: bool,
 }
 
 /// What came of a scene.
@@ -76,6 +83,8 @@ pub struct Play {
     pub said: Vec<String>,
     /// What it answered.
     pub answers: Vec<(Ticket, Answer)>,
+    /// What whoever started onit was told.
+    pub above: Vec<Above>,
     pub most_spawns_a_turn: usize,
     pub turns: usize,
     history: Vec<(Time, Entry)>,
@@ -147,6 +156,10 @@ pub fn dry_run() -> Ask {
     Ask::Reload { dry_run: true, wait: true }
 }
 
+pub fn reload_service(names: &[&str]) -> Ask {
+    Ask::ReloadServices { names: patterns(names), wait: true }
+}
+
 pub fn shutdown(code: u8) -> Ask {
     Ask::Shutdown { code }
 }
@@ -159,6 +172,9 @@ impl Actor {
             before_start: Vec::new(),
             after_exit: Vec::new(),
             stop_command: None,
+            ready_probes: Vec::new(),
+            health_probes: Vec::new(),
+            reload_command: None,
         }
     }
 
@@ -198,6 +214,85 @@ impl Actor {
 
     pub fn after(mut self, name: &str) -> Self {
         self.spec.after.push(Name::new(name).unwrap());
+        self
+    }
+
+    pub fn restart_with(mut self, name: &str) -> Self {
+        self.spec.restart_with.push(Name::new(name).unwrap());
+        self
+    }
+
+    fn readiness(&mut self) -> &mut Readiness {
+        self.spec.ready.get_or_insert(Readiness {
+            announcement: None,
+            probe: None,
+            interval: Readiness::INTERVAL,
+            timeout: Readiness::TIMEOUT,
+        })
+    }
+
+    /// It is ready when it says `READY=1`.
+    pub fn notifies(mut self) -> Self {
+        self.readiness().announcement = Some(Announcement::Notify);
+        self
+    }
+
+    /// It is ready when it says so on a descriptor.
+    pub fn announces(mut self) -> Self {
+        self.readiness().announcement = Some(Announcement::Fd(3));
+        self
+    }
+
+    /// It is ready when a probe succeeds; again: what the next one does.
+    pub fn probed(mut self, script: Script) -> Self {
+        self.readiness().probe = Some(Probe::Tcp("it:80".to_owned()));
+        self.ready_probes.push(script);
+        self
+    }
+
+    pub fn ready_within(mut self, timeout: Duration) -> Self {
+        self.readiness().timeout = timeout;
+        self
+    }
+
+    /// It is looked at every second, and two failures in a row are too many; again: what the next
+    /// probe does.
+    pub fn checked(mut self, remedy: Remedy, script: Script) -> Self {
+        let check = Check::Probe {
+            probe: Probe::Tcp("it:80".to_owned()),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_millis(300),
+            retries: 2,
+            start_period: Duration::ZERO,
+        };
+        self.spec.health.get_or_insert(Health { check, on_unhealthy: remedy });
+        self.health_probes.push(script);
+        self
+    }
+
+    pub fn start_period(mut self, period: Duration) -> Self {
+        if let Some(Health { check: Check::Probe { start_period, .. }, .. }) = &mut self.spec.health
+        {
+            *start_period = period;
+        }
+        self
+    }
+
+    /// It is to say `WATCHDOG=1` every second.
+    pub fn watched(mut self, remedy: Remedy) -> Self {
+        let check = Check::Watchdog(Duration::from_secs(1));
+        self.spec.health = Some(Health { check, on_unhealthy: remedy });
+        self
+    }
+
+    /// It reads its configuration again at USR2, or when this command has ended.
+    pub fn reload(mut self, command: Option<Script>, notify: bool) -> Self {
+        let by = match &command {
+            Some(_) => ReloadBy::Command(Argv::new::<&str>("reload", Vec::new())),
+            None => ReloadBy::Signal(Signal::USR2),
+        };
+        self.spec.reload = Some(Reload { by, notify, timeout: Duration::from_secs(5) });
+        self.reload_command = command;
         self
     }
 
@@ -267,12 +362,25 @@ impl Actor {
             Role::BeforeStart { index } => self.before_start.get(index),
             Role::AfterExit { index, .. } => self.after_exit.get(index),
             Role::StopCommand { .. } => self.stop_command.as_ref(),
+            Role::Reload { .. } => self.reload_command.as_ref(),
+            Role::Probe { purpose, .. } => {
+                let probes = match purpose {
+                    Purpose::Ready => &self.ready_probes,
+                    Purpose::Health => &self.health_probes,
+                };
+                probes.get(played).or(probes.last())
+            }
         };
         script.cloned().unwrap_or_else(runs)
     }
 }
 
 impl Play {
+    /// When anything happened.
+    pub fn moments(&self) -> Vec<Duration> {
+        self.history.iter().map(|(at, _)| at.since_start()).collect()
+    }
+
     /// Who took part, and everything that happened and was done and said.
     pub fn whole_trace(&self) -> Vec<String> {
         render_all(&self.history, &self.scene)
@@ -290,6 +398,7 @@ impl Scene {
             stop_signals: Vec::new(),
             seed: 0,
             chaos: Chaos::default(),
+            tells_above: false,
         }
     }
 
@@ -374,11 +483,26 @@ impl Scene {
         self.outside.iter().any(|(_, what)| asks(what))
     }
 
+    /// Whether anything in it is looked after while it runs.
+    pub fn is_watched(&self) -> bool {
+        self.actors.iter().map(|actor| &actor.spec).any(|spec| {
+            spec.ready.is_some()
+                || spec.health.is_some()
+                || spec.reload.is_some()
+                || !spec.restart_with.is_empty()
+        })
+    }
+
+    pub fn telling_above(self) -> Self {
+        Self { tells_above: true, ..self }
+    }
+
     pub fn rules(&self) -> Rules {
         Rules {
             stop_timeout: self.stop_timeout,
             stop_signals: self.stop_signals.clone(),
             seed: self.seed,
+            tells_above: self.tells_above,
         }
     }
 
@@ -395,6 +519,7 @@ impl Scene {
             trace: render(&history),
             said: std::mem::take(&mut world.said),
             answers: std::mem::take(&mut world.answers),
+            above: std::mem::take(&mut world.above),
             most_spawns_a_turn: world.most_spawns_a_turn,
             turns: world.turns,
             history,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use onit::service::notify::{Message, Watchdog};
 use onit::service::{Errno, Exit, Failure, Signal};
 
 /// What one process does.
@@ -20,8 +21,37 @@ pub struct Script {
     pub relatives: Vec<Relative>,
     /// For a stop command: after this long the process it is to stop ends with 0.
     pub stops: Option<Duration>,
+    /// What it says of itself, and how long after its exec.
+    pub says: Vec<(Duration, Word)>,
+    /// How it answers to being told to read its configuration again.
+    pub reloads: Option<Reloads>,
+    /// What a probe has found out when it ends.
+    pub finding: &'static str,
     /// Hangs in the kernel: KILL has no effect.
     pub undying: bool,
+}
+
+/// Something that a process says of itself.
+#[derive(Clone, Debug)]
+pub enum Word {
+    /// On its descriptor, or in its output.
+    Announces,
+    /// It closes that descriptor.
+    Mute,
+    /// Through its notify socket.
+    Message(Message),
+}
+
+/// How a process answers to being told to read its configuration again: by USR2, or by the end of a
+/// reload command.
+#[derive(Clone, Copy, Debug)]
+pub struct Reloads {
+    /// After this long it says that it is at it.
+    pub begins: Duration,
+    /// After this long it says that it is done.
+    pub ends: Duration,
+    /// It says that it began long ago.
+    pub is_stale: bool,
 }
 
 /// What becomes of the exec.
@@ -87,6 +117,9 @@ pub fn runs() -> Script {
         farewell: None,
         relatives: Vec::new(),
         stops: None,
+        says: Vec::new(),
+        reloads: None,
+        finding: "",
         undying: false,
     }
 }
@@ -122,7 +155,50 @@ pub fn stops(after: Duration) -> Script {
     Script { stops: Some(after), ..ends(after, 0) }
 }
 
+/// A probe that takes this long and finds out this.
+pub fn finds(after: Duration, code: u8) -> Script {
+    ends(after, code)
+}
+
 impl Script {
+    pub fn says(mut self, after: Duration, word: Word) -> Self {
+        self.says.push((after, word));
+        self
+    }
+
+    pub fn message(self, after: Duration, message: Message) -> Self {
+        self.says(after, Word::Message(message))
+    }
+
+    /// `READY=1`
+    pub fn ready(self, after: Duration) -> Self {
+        self.message(after, Message { ready: true, ..Message::default() })
+    }
+
+    /// `STOPPING=1`
+    pub fn stopping(self, after: Duration) -> Self {
+        self.message(after, Message { stopping: true, ..Message::default() })
+    }
+
+    /// `WATCHDOG=1`, so often.
+    pub fn pings(self, every: Duration, times: u32) -> Self {
+        let watchdog = Some(Watchdog::Alive);
+        let ping = || Message { watchdog, ..Message::default() };
+        (1..=times).fold(self, |script, time| script.message(every * time, ping()))
+    }
+
+    pub fn extends(self, after: Duration, by: Duration) -> Self {
+        self.message(after, Message { extend_timeout: Some(by), ..Message::default() })
+    }
+
+    pub fn reloads(self, begins: Duration, ends: Duration) -> Self {
+        Self { reloads: Some(Reloads { begins, ends, is_stale: false }), ..self }
+    }
+
+    pub fn finding(self, finding: &'static str) -> Self {
+        Self { finding, ..self }
+    }
+
     pub fn executed_after(self, delay: Duration) -> Self {
         Self { exec: Exec::Takes(delay), ..self }
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use onit::limits::SPAWNS_A_TURN_MAX;
 use onit::service::{
-    Backoff, Condition, Consequence, Errno, Exit, Failure, Restart, Scope, Signal, SuccessCode,
+    Backoff, Condition, Consequence, Errno, Exit, ExitArguments, Failure, Restart, Scope, Signal,
+    SuccessCode,
 };
 
 use crate::scene::{Actor, Scene, main_command, oneshot, service};
@@ -1191,4 +1192,29 @@ fn at_rest_nothing_wakes_the_loop() {
     let names: Vec<String> = (0..10).map(|at| format!("s{at}")).collect();
     let play = term(secs(1_000_000), names.iter().map(|name| service(name))).play();
     assert!(play.turns < 6, "{} turns", play.turns);
+}
+
+#[test]
+fn a_finish_script_can_say_that_it_has_failed_for_good() {
+    let web = |code: u8, arguments: ExitArguments| {
+        let mut web = service("web").plays(ends(secs(20), 1)).after_exit(ends(millis(1), code));
+        web.spec.after_exit_arguments = arguments;
+        web
+    };
+    let play = Scene::new().with(web(125, ExitArguments::S6)).play();
+    assert_eq!(play.trace, ["0s start web", "20s run web's after_exit", "20.001s over 1"]);
+    // Under runit this means nothing, nor does another code.
+    for (code, arguments) in [(125, ExitArguments::Runit), (111, ExitArguments::S6)] {
+        let scene = Scene::new().with(web(code, arguments)).signal(secs(21), Signal::TERM);
+        let play = scene.play();
+        assert_eq!(
+            play.trace[..3],
+            ["0s start web", "20s run web's after_exit", "20.001s start web"],
+            "{:?}",
+            play.said
+        );
+    }
+    // It was to stop anyway.
+    let asked = Scene::new().with(web(125, ExitArguments::S6)).signal(secs(1), Signal::TERM);
+    assert_eq!(asked.play().code, 0);
 }

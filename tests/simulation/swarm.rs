@@ -6,21 +6,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use onit::service::notify::{Message, Watchdog};
 use onit::service::{
-    Argv, Backoff, Condition, Consequence, Errno, Exit, Failure, Kind, Pattern, Restart, Scope,
-    Signal, SuccessCode,
+    Announcement, Argv, Backoff, Check, Condition, Consequence, Errno, Exit, Failure, Health, Kind,
+    Pattern, Probe, Readiness, Reload, ReloadBy, Remedy, Restart, Scope, Signal, SuccessCode,
 };
 use onit::supervisor::{Ask, Dependents, HealthLevel, Milestone, Sender};
 
 use crate::rng::Rng;
 use crate::scene::{Actor, Chaos, Outside, Scene, main_command, oneshot, service};
-use crate::script::{Exec, Heeds, Relative, Script, dies, millis, runs, secs, stops};
+use crate::script::{
+    Exec, Heeds, Relative, Reloads, Script, Word, dies, millis, runs, secs, stops,
+};
 
 /// What the ordinary test run plays: some seconds on two cores.
 const SEEDS: u64 = 20_000;
 
 /// And of scenes in which somebody asks.
 const ASKED_SEEDS: u64 = 10_000;
+
+/// And of scenes in which services are looked after while they run.
+const WATCHED_SEEDS: u64 = 20_000;
 
 #[test]
 fn a_swarm_of_seeds_upholds_every_invariant() {
@@ -30,6 +36,11 @@ fn a_swarm_of_seeds_upholds_every_invariant() {
 #[test]
 fn a_swarm_of_requests_upholds_every_invariant() {
     check(ASKED_SEEDS, asked_scene);
+}
+
+#[test]
+fn a_swarm_of_watched_services_upholds_every_invariant() {
+    check(WATCHED_SEEDS, watched_scene);
 }
 
 /// Plays the scenes of this many seeds; the oracle and the clerk look on.
@@ -62,7 +73,7 @@ fn check(seeds: u64, scene: fn(u64) -> Scene) {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..200 {
-        for scene in [scene, asked_scene] {
+        for scene in [scene, asked_scene, watched_scene] {
             let (once, again) = (scene(seed).play(), scene(seed).play());
             assert_eq!((once.trace, once.said), (again.trace, again.said), "SEED={seed}");
         }
@@ -158,6 +169,12 @@ fn asked_scene(seed: u64) -> Scene {
     scene.reading = rng.pick(&[Duration::ZERO, millis(20), secs(2)]);
     let bare = scene.actors.len() == 1 && scene.actors[0].spec.kind == Kind::Main;
     let mut moments = moments(&scene);
+    if rng.chance(40) {
+        let services = scene.actors.iter_mut().filter(|actor| actor.spec.kind != Kind::Main);
+        for actor in services {
+            actor.spec.autostart = !rng.chance(30);
+        }
+    }
     let mut sources = scene.actors.clone();
     let most = rng.pick(&[2, 8, 30]);
     let count = 1 + rng.below(most);
@@ -184,6 +201,146 @@ fn asked_scene(seed: u64) -> Scene {
         }
     }
     scene
+}
+
+/// The scene of this seed, with services that say when they are ready, are probed, read their
+/// configuration again, and are restarted with others; in half of them somebody asks, too.
+fn watched_scene(seed: u64) -> Scene {
+    let mut rng = Rng::new(seed ^ 0x0077_6174_6368);
+    let rng = &mut rng;
+    let mut scene = if rng.chance(50) { asked_scene(seed) } else { scene(seed) };
+    scene.tells_above = rng.chance(50);
+    let mut looked_after: Vec<Actor> = Vec::new();
+    for actor in &mut scene.actors {
+        if actor.spec.kind == Kind::Service && rng.chance(70) {
+            look_after(rng, actor);
+        }
+        let others: Vec<Actor> =
+            looked_after.iter().filter(|other| other.spec.kind != Kind::Main).cloned().collect();
+        if actor.spec.kind == Kind::Service && !others.is_empty() && rng.chance(20) {
+            let with = others[rng.below(others.len())].spec.name.clone();
+            actor.spec.restart_with.push(with);
+        }
+        looked_after.push(actor.clone());
+    }
+    // Whoever stays in the sources stays as they are now.
+    for (_, outside) in &mut scene.outside {
+        if let Outside::Sources(actors) = outside {
+            for actor in actors.iter_mut() {
+                let now = looked_after.iter().find(|it| it.spec.name == actor.spec.name);
+                if let Some(now) = now.filter(|_| rng.chance(80)) {
+                    actor.spec.ready = now.spec.ready.clone();
+                    actor.spec.health = now.spec.health.clone();
+                    actor.spec.reload = now.spec.reload.clone();
+                    actor.ready_probes = now.ready_probes.clone();
+                    actor.health_probes = now.health_probes.clone();
+                    actor.reload_command = now.reload_command.clone();
+                }
+            }
+        }
+    }
+    for _ in 0..rng.pick(&[0, 0, 1, 3]) {
+        let at = rng.up_to(secs(20));
+        let name = scene.actors[rng.below(scene.actors.len())].spec.name.clone();
+        let names = vec![Pattern::new(if rng.chance(20) { "*" } else { name.as_str() })];
+        scene = scene.ask(at, Ask::ReloadServices { names, wait: rng.chance(80) });
+    }
+    scene
+}
+
+fn look_after(rng: &mut Rng, actor: &mut Actor) {
+    let short = |rng: &mut Rng| rng.pick(&[millis(50), millis(700), secs(3), secs(20)]);
+    if rng.chance(70) {
+        let announcements = [None, Some(Announcement::Notify), Some(Announcement::Fd(3))];
+        let announcement = rng.pick(&announcements);
+        let probed = announcement.is_none() || rng.chance(30);
+        actor.spec.ready = Some(Readiness {
+            announcement,
+            probe: probed.then(|| Probe::Tcp("it:80".to_owned())),
+            interval: rng.pick(&[millis(50), millis(500), secs(2)]),
+            timeout: short(rng),
+        });
+    }
+    if rng.chance(50) {
+        let check = if rng.chance(30) {
+            Check::Watchdog(rng.pick(&[millis(200), secs(2)]))
+        } else {
+            Check::Probe {
+                probe: Probe::Tcp("it:80".to_owned()),
+                interval: rng.pick(&[millis(200), secs(1), secs(5)]),
+                timeout: rng.pick(&[millis(20), millis(500), secs(3)]),
+                retries: rng.pick(&[1, 2, 3]),
+                start_period: rng.pick(&[Duration::ZERO, Duration::ZERO, secs(3)]),
+            }
+        };
+        let remedies = [Remedy::Restart, Remedy::Restart, Remedy::Shutdown, Remedy::Continue];
+        actor.spec.health = Some(Health { check, on_unhealthy: rng.pick(&remedies) });
+    }
+    if rng.chance(40) {
+        let by = match rng.chance(50) {
+            true => ReloadBy::Signal(Signal::USR2),
+            false => ReloadBy::Command(Argv::new::<&str>("reload", Vec::new())),
+        };
+        let (notify, timeout) = (rng.chance(50), rng.pick(&[millis(100), secs(5)]));
+        actor.spec.reload = Some(Reload { by, notify, timeout });
+        actor.reload_command = Some(hook(rng));
+    }
+    actor.ready_probes = (0..1 + rng.below(5)).map(|_| probe(rng)).collect();
+    actor.health_probes = (0..1 + rng.below(8)).map(|_| probe(rng)).collect();
+    for script in &mut actor.main {
+        words(rng, script);
+    }
+}
+
+/// What a process may say, most of it in time, some of it senseless.
+fn words(rng: &mut Rng, script: &mut Script) {
+    let when = |rng: &mut Rng| match rng.below(3) {
+        0 => rng.up_to(millis(60)),
+        1 => rng.up_to(secs(1)),
+        _ => rng.up_to(secs(15)),
+    };
+    let mut new = script.clone();
+    if rng.chance(80) {
+        let (at, also) = (when(rng), when(rng));
+        new = new.ready(at).says(also, Word::Announces);
+    }
+    if rng.chance(10) {
+        let at = when(rng);
+        new = new.says(at, Word::Mute);
+    }
+    if rng.chance(60) {
+        let times = rng.pick(&[1, 5, 30]);
+        new = new.pings(rng.pick(&[millis(100), secs(1)]), times);
+    }
+    for _ in 0..rng.pick(&[0, 0, 1, 2]) {
+        let at = when(rng);
+        let message = match rng.below(5) {
+            0 => Message { stopping: true, ..Message::default() },
+            1 => Message { watchdog: Some(Watchdog::Trigger), ..Message::default() },
+            2 => Message { extend_timeout: Some(rng.up_to(secs(4))), ..Message::default() },
+            3 => Message { watchdog_interval: Some(secs(1)), ..Message::default() },
+            _ => Message { status: Some("so so".to_owned()), ..Message::default() },
+        };
+        new = new.message(at, message);
+    }
+    if rng.chance(70) {
+        let begins = rng.up_to(millis(200));
+        let ends = begins + rng.up_to(secs(1));
+        new.reloads = Some(Reloads { begins, ends, is_stale: rng.chance(10) });
+    }
+    *script = new;
+}
+
+/// Most find out something at once; some hang, or leave somebody behind.
+fn probe(rng: &mut Rng) -> Script {
+    let code = rng.pick(&[0, 0, 0, 1, 1]);
+    let script = match rng.below(10) {
+        0 => Script { heeds: heeds(rng), ..runs() },
+        1 => dies(rng.up_to(secs(2)), Exit::Code(code)),
+        _ => dies(rng.up_to(millis(10)), Exit::Code(code)),
+    };
+    let script = if rng.chance(50) { script.finding("it is not there") } else { script };
+    if rng.chance(10) { faults(rng, script) } else { script }
 }
 
 /// When something happens in a scene, or would if nothing else did.
@@ -247,6 +404,7 @@ fn other_sources(rng: &mut Rng, mut sources: Vec<Actor>, first: &[Actor]) -> Vec
             4 => {
                 actor.spec.after.pop();
             }
+            5 => actor.spec.autostart = rng.chance(60),
             _ => {}
         }
     }

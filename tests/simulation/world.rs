@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use onit::limits::EVENTS_A_TURN_MAX;
 use onit::run::Host;
+use onit::service::notify::Message;
 use onit::service::{
-    Exit, Leftovers, Name, Place, Plan, Problem, Role, RunId, Scope, Signal, Spec, Time,
+    Announcement, Exit, Leftovers, Name, Place, Plan, Problem, Purpose, Role, RunId, Scope, Signal,
+    Spec, Time,
 };
-use onit::supervisor::{Action, Answer, Event, Outcome, Report, Supervisor, Ticket, Wake};
+use onit::supervisor::{Above, Action, Answer, Event, Outcome, Report, Supervisor, Ticket, Wake};
 
 use crate::clerk::Clerk;
 use crate::oracle::Oracle;
 use crate::rng::Rng;
 use crate::scene::{Actor, Outside, Scene, plan};
-use crate::script::{Exec, Relative, Script};
+use crate::script::{Exec, Relative, Reloads, Script, Word};
 
 /// A scene that takes longer than this many turns will never end.
 const TURNS_MAX: usize = 100_000;
@@ -55,6 +57,8 @@ pub struct Process {
     pub role: Role,
     pub script: Script,
     pub keeps_leftovers: bool,
+    /// Whether it has a notify socket, and another way to say that it is ready.
+    pub speaks: (bool, bool),
     pub leader: Leader,
     pub relatives: BTreeMap<u64, Relative>,
     /// Signals that came before the exec, and wait for its end.
@@ -75,6 +79,9 @@ enum Happening {
     LeaderEnds(RunId, Exit),
     RelativeEnds(RunId, u64),
     StrangerEnds(u64),
+    Says(RunId, Word),
+    /// It is told to read its configuration again.
+    Told(RunId),
     Outside(Outside),
     Read(Result<Plan, Vec<Problem>>),
 }
@@ -96,6 +103,7 @@ pub struct World {
     pub history: Vec<(Time, Entry)>,
     pub said: Vec<String>,
     pub answers: Vec<(Ticket, Answer)>,
+    pub above: Vec<Above>,
     performed: Vec<Action>,
     twin: Supervisor,
     /// Works the policies out again, by place in start order: only where nobody asks.
@@ -108,7 +116,13 @@ pub struct World {
 impl World {
     pub fn new(scene: Arc<Scene>) -> Self {
         let plan = scene.plan();
-        let oracle = (!scene.is_asked()).then(|| Oracle::new(&plan, scene.rules()));
+        // What the oracle knows nothing of; the clerk does.
+        let is_usual =
+            |spec: &Spec| spec.autostart && spec.after_exit_arguments.permanent_failure().is_none();
+        let is_plain = !scene.is_asked()
+            && !scene.is_watched()
+            && scene.actors.iter().all(|actor| is_usual(&actor.spec));
+        let oracle = is_plain.then(|| Oracle::new(&plan, scene.rules()));
         let clerk = Clerk::new(&plan, scene.rules());
         let mut world = Self {
             twin: Supervisor::new(plan, scene.rules()),
@@ -127,6 +141,7 @@ impl World {
             history: Vec::new(),
             said: Vec::new(),
             answers: Vec::new(),
+            above: Vec::new(),
             performed: Vec::new(),
             turns: 0,
             most_spawns_a_turn: 0,
@@ -167,6 +182,9 @@ impl World {
             Role::BeforeStart { .. } => "before_start",
             Role::StopCommand { .. } => "stop",
             Role::AfterExit { .. } => "after_exit",
+            Role::Probe { purpose: Purpose::Ready, .. } => "readiness probe",
+            Role::Probe { purpose: Purpose::Health, .. } => "health probe",
+            Role::Reload { .. } => "reload",
         };
         let place = self.cast.iter().position(|actor| actor.spec == *spec).unwrap();
         let played = self.played.entry((place, word)).or_default();
@@ -183,6 +201,13 @@ impl World {
             role,
             script,
             keeps_leftovers: spec.stop.leftovers == Leftovers::Keep,
+            speaks: (
+                spec.notifies() && role == Role::Main,
+                matches!(
+                    spec.ready.as_ref().and_then(|ready| ready.announcement.as_ref()),
+                    Some(Announcement::Fd(_) | Announcement::Log(_))
+                ),
+            ),
             leader: Leader::Executing,
             relatives: BTreeMap::new(),
             blocked: Vec::new(),
@@ -230,6 +255,9 @@ impl World {
                 if !process.script.undying {
                     self.plan_for(kill_delay, Happening::LeaderEnds(run, Exit::Signal(signal)));
                 }
+            }
+            Leader::Running if signal == Signal::USR2 => {
+                self.plan_for(Duration::ZERO, Happening::Told(run));
             }
             Leader::Running => {
                 let farewell = process.script.farewell.unwrap_or(Exit::Signal(signal));
@@ -293,6 +321,8 @@ impl World {
             Happening::Executed(run) => self.executed(run),
             Happening::LeaderEnds(run, exit) => self.leader_ends(run, exit),
             Happening::RelativeEnds(run, id) => self.relative_ends(run, id),
+            Happening::Says(run, word) => self.says(run, word),
+            Happening::Told(run) => self.told_to_reload(run),
             Happening::StrangerEnds(id) => {
                 self.truth.strangers.remove(&id);
             }
@@ -328,12 +358,41 @@ impl World {
         if let Some(after) = script.runs {
             self.plan_for(after, Happening::LeaderEnds(run, script.exit));
         }
+        for (after, word) in script.says {
+            self.plan_for(after, Happening::Says(run, word));
+        }
         if let (Some(after), Role::StopCommand { main }) = (script.stops, role) {
             self.plan_for(after, Happening::LeaderEnds(main, Exit::Code(0)));
         }
         for signal in blocked {
             self.signal_leader(run, signal);
         }
+    }
+
+    /// It says something of itself, if it still runs.
+    fn says(&mut self, run: RunId, word: Word) {
+        let Some(process) = self.truth.processes.get(&run) else { return };
+        if process.leader != Leader::Running {
+            return;
+        }
+        let (notifies, announces) = process.speaks;
+        match word {
+            Word::Announces if announces => self.tell(Event::Announced { run }),
+            Word::Mute if announces => self.tell(Event::Mute { run }),
+            Word::Message(message) if notifies => self.tell(Event::Notified { run, message }),
+            // Nobody hears it.
+            Word::Announces | Word::Mute | Word::Message(_) => {}
+        }
+    }
+
+    fn told_to_reload(&mut self, run: RunId) {
+        let Some(process) = self.truth.processes.get(&run) else { return };
+        let Some(Reloads { begins, ends, is_stale }) = process.script.reloads else { return };
+        let since = if is_stale { Time::ZERO } else { self.now.after(begins) };
+        let begun = Message { reloading: true, since: Some(since), ..Message::default() };
+        let ready = Message { ready: true, ..Message::default() };
+        self.plan_for(begins, Happening::Says(run, Word::Message(begun)));
+        self.plan_for(ends, Happening::Says(run, Word::Message(ready)));
     }
 
     fn leader_ends(&mut self, run: RunId, exit: Exit) {
@@ -345,6 +404,19 @@ impl World {
         }
         let process = self.truth.processes.get_mut(&run).unwrap();
         process.leader = Leader::Ended;
+        let (role, finding) = (process.role, process.script.finding);
+        match role {
+            Role::Probe { .. } if !finding.is_empty() => {
+                self.tell(Event::Found { run, finding: finding.to_owned() });
+            }
+            Role::Reload { main } => self.plan_for(Duration::ZERO, Happening::Told(main)),
+            Role::Probe { .. }
+            | Role::Main
+            | Role::BeforeStart { .. }
+            | Role::StopCommand { .. }
+            | Role::AfterExit { .. } => {}
+        }
+        let process = self.truth.processes.get_mut(&run).unwrap();
         let left = if process.keeps_leftovers {
             let relatives = std::mem::take(&mut process.relatives);
             self.truth.strangers.extend(relatives);
@@ -533,7 +605,9 @@ impl Host for World {
     fn perform(&mut self, action: Action) {
         let matters = match &action {
             Action::Sweep { .. } => !self.truth.is_empty(),
-            Action::Tell(_) | Action::ReadPlan => false,
+            Action::Tell(_) | Action::ReadPlan | Action::TellAbove(_) | Action::Release { .. } => {
+                false
+            }
             Action::Reply { answer, .. } => !matches!(**answer, Answer::Progress(_)),
             Action::Spawn { .. }
             | Action::Kill { .. }
@@ -552,7 +626,8 @@ impl Host for World {
             Action::Sweep { signal } => self.sweep(signal),
             Action::Report(notice) => self.said.push(notice.to_string()),
             Action::Reply { ticket, answer } => self.answers.push((ticket, *answer)),
-            Action::Tell(_) | Action::Forget { .. } => {}
+            Action::TellAbove(word) => self.above.push(word),
+            Action::Tell(_) | Action::Release { .. } | Action::Forget { .. } => {}
             Action::ReadPlan => self.read_plan(),
         }
         if !self.truth.is_empty() {
@@ -601,6 +676,10 @@ fn in_order_of_each_run(events: &mut [Event]) {
     let rank = |event: &Event| match event {
         Event::Spawned { run } => Some(((0, run.0), 0)),
         Event::SpawnFailed { run, .. } => Some(((0, run.0), 1)),
+        Event::Announced { run }
+        | Event::Mute { run }
+        | Event::Notified { run, .. }
+        | Event::Found { run, .. } => Some(((0, run.0), 1)),
         Event::Exited { run, .. } => Some(((0, run.0), 2)),
         Event::Gone { run } => Some(((0, run.0), 3)),
         Event::Asked { ticket, .. } => Some(((1, ticket.0), 0)),
@@ -675,6 +754,10 @@ pub fn render_all(history: &[(Time, Entry)], scene: &Scene) -> Vec<String> {
                 let run = match event {
                     Event::Spawned { run }
                     | Event::SpawnFailed { run, .. }
+                    | Event::Announced { run }
+                    | Event::Mute { run }
+                    | Event::Notified { run, .. }
+                    | Event::Found { run, .. }
                     | Event::Exited { run, .. }
                     | Event::Gone { run } => names.get(run).cloned().unwrap_or_default(),
                     Event::Alone
@@ -702,7 +785,11 @@ fn words(action: &Action, names: &mut BTreeMap<RunId, String>) -> String {
         Action::Spawn { run, service, role } => {
             let (start, name) = match role {
                 Role::Main => (format!("start {}", service.name), service.name.to_string()),
-                Role::BeforeStart { .. } | Role::StopCommand { .. } | Role::AfterExit { .. } => {
+                Role::BeforeStart { .. }
+                | Role::Probe { .. }
+                | Role::Reload { .. }
+                | Role::StopCommand { .. }
+                | Role::AfterExit { .. } => {
                     let name = format!("{}'s {role}", service.name);
                     (format!("run {name}"), name)
                 }
@@ -730,6 +817,8 @@ fn words(action: &Action, names: &mut BTreeMap<RunId, String>) -> String {
         }
         Action::Reply { ticket, answer } => format!("answer {}: {}", ticket.0, reply(answer)),
         Action::ReadPlan => "read the plan".to_owned(),
+        Action::TellAbove(word) => format!("tell above: {word:?}"),
+        Action::Release { service } => format!("release {service}"),
         Action::Forget { service } => format!("forget {service}"),
     }
 }

@@ -1,0 +1,362 @@
+//! Service directories: `NAME/run` and what stands beside it, as runit's runsvdir and s6's
+//! s6-svscan keep them running. What differs between the two is data, a [`Dialect`].
+
+use std::path::{Path, PathBuf};
+
+use super::Source;
+use super::options::Fate::{Dropped, Mapped, Remarked};
+use super::options::{Fate, OptionInfo};
+use super::sheet::{self, Notes, Sheet, literal};
+use crate::config::Files;
+use crate::config::file::{At, Value};
+use crate::config::foreign::Reading;
+use crate::limits::FINISH_TIME;
+use crate::service::{Errno, Place};
+
+/// How a supervisor keeps the services of its directories.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect {
+    /// What `after_exit_arguments` calls the arguments of its `finish`.
+    arguments: &'static str,
+    /// Whether `run` is told the name of its service.
+    run_is_told_its_name: bool,
+    /// How long `finish` may take where nothing else is said, in milliseconds.
+    finish_time: u64,
+    /// Whether it looks at the files that only s6 knows.
+    has_s6_files: bool,
+    /// Whether `down` and `log/` mean something.
+    has_down_and_log: bool,
+}
+
+/// runit: <http://smarden.org/runit/runsv.8>.
+pub const RUNIT: Dialect = Dialect {
+    arguments: "runit",
+    run_is_told_its_name: false,
+    // As long as it takes; but one that hangs is not to keep its service down for ever.
+    finish_time: FINISH_TIME,
+    has_s6_files: false,
+    has_down_and_log: true,
+};
+
+/// s6: <https://skarnet.org/software/s6/servicedir.html>.
+pub const S6: Dialect = Dialect {
+    arguments: "s6",
+    run_is_told_its_name: true,
+    finish_time: 5000,
+    has_s6_files: true,
+    has_down_and_log: true,
+};
+
+/// A longrun of s6-rc, which s6-supervise keeps running:
+/// <https://skarnet.org/software/s6-rc/s6-rc-compile.html>.
+pub(super) const S6_RC: Dialect = Dialect { has_down_and_log: false, ..S6 };
+
+impl Dialect {
+    /// Whether it is that of s6.
+    #[must_use]
+    pub fn is_s6(self) -> bool {
+        self.has_s6_files
+    }
+}
+
+const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
+    OptionInfo { section: "NAME/", name, fate, becomes }
+}
+
+/// The files that are not read yet, or mean nothing here, and what is said of them.
+const NOT_READ: [(&str, &str); 5] = [
+    (
+        "log",
+        "its logger is not run: what it writes goes to the console, each line after the name of its \
+         service",
+    ),
+    ("control", "the scripts in it are not run: a signal is sent as it is"),
+    ("check", "nobody runs it: `[ready]` with `exec` does what it is for"),
+    ("lock-fd", "no lock is taken: there is one onit"),
+    ("flag-newpidns", "it gets no PID namespace of its own"),
+];
+
+/// What stands in a directory of runit's, and what becomes of it.
+pub const RUNIT_OPTIONS: &[OptionInfo] = &[
+    option(
+        "run",
+        Mapped,
+        "`command`, in the directory of the service; without x bit by its `#!` line",
+    ),
+    option(
+        "finish",
+        Mapped,
+        "`after_exit` with `after_exit_arguments = \"runit\"`; 60 s and not for ever",
+    ),
+    option("down", Mapped, "`autostart = false`"),
+    option("log/", Remarked, NOT_READ[0].1),
+    option("control/", Remarked, NOT_READ[1].1),
+    option("check", Remarked, NOT_READ[2].1),
+    option("supervise/", Dropped, "`onit status` knows; `sv` is not served yet"),
+    option("env/", Dropped, "for scripts, which find it where it is"),
+];
+
+/// What stands in a directory of s6's, and what becomes of it.
+pub const S6_OPTIONS: &[OptionInfo] = &[
+    option("run", Mapped, "`command`, with the name of the service, in its directory"),
+    option("finish", Mapped, "`after_exit` with `after_exit_arguments = \"s6\"`"),
+    option("down", Mapped, "`autostart = false`"),
+    option("notification-fd", Mapped, "`ready.fd`"),
+    option("timeout-finish", Mapped, "`after_exit_timeout`"),
+    option("timeout-kill", Mapped, "`stop.timeout`"),
+    option("down-signal", Mapped, "`stop.signal`"),
+    option("reload-signal", Mapped, "`reload.signal`"),
+    option("log/", Remarked, NOT_READ[0].1),
+    option("lock-fd", Remarked, NOT_READ[3].1),
+    option("flag-newpidns", Remarked, NOT_READ[4].1),
+    option("max-death-tally", Dropped, "for s6-permafailon, which asks s6-supervise"),
+    option("flag-timeout-killpg", Dropped, "nobody of a service is left, in whatever group"),
+    option("nosetsid", Dropped, "a service has a session of its own"),
+    option("supervise/ and event/", Dropped, "`onit status` and `onit events` know"),
+    option("data/ and env/", Dropped, "for scripts, which find them where they are"),
+    OptionInfo {
+        section: ".s6-svscan/",
+        name: "finish, crash, SIG*",
+        fate: Remarked,
+        becomes: "not run: signals and the end are onit's",
+    },
+];
+
+/// Whether something is there that is no directory.
+pub(super) fn is_file(files: &dyn Files, path: &Path) -> bool {
+    files.list(path) == Err(Errno::ENOTDIR)
+}
+
+/// The service directories in a directory, or the one that it is itself.
+fn directories(files: &dyn Files, source: &Path) -> Vec<PathBuf> {
+    if is_file(files, &source.join("run")) {
+        return vec![source.to_owned()];
+    }
+    let mut names = files.list(source).unwrap_or_default();
+    names.sort();
+    let is_hidden = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(b".");
+    let visible = names.into_iter().filter(|name| !is_hidden(name));
+    let paths = visible.map(|name| source.join(name));
+    // In a file nothing is found either, and the system says the same of it.
+    let is_service = |path: &PathBuf| files.list(path).is_ok() && is_file(files, &path.join("run"));
+    paths.filter(is_service).collect()
+}
+
+/// Which dialect the service directories in a directory are written in; none: there are none.
+#[must_use]
+pub fn recognise(files: &dyn Files, source: &Path) -> Option<Dialect> {
+    let found = directories(files, source);
+    if found.is_empty() {
+        return None;
+    }
+    let only_s6 = [
+        "notification-fd",
+        "timeout-finish",
+        "timeout-kill",
+        "down-signal",
+        "lock-fd",
+        "max-death-tally",
+        "flag-newpidns",
+    ];
+    let has_s6_file = |path: &PathBuf| only_s6.iter().any(|name| is_file(files, &path.join(name)));
+    let is_scanned = files.list(&source.join(".s6-svscan")).is_ok();
+    let by_name = source.components().any(|component| {
+        let name = component.as_os_str().to_string_lossy();
+        name == "services.d" || name == "s6" || name.starts_with("s6-")
+    });
+    let is_s6 = is_scanned || by_name || found.iter().any(has_s6_file);
+    Some(if is_s6 { S6 } else { RUNIT })
+}
+
+/// Reads the service directories in a directory, or the one that it is itself.
+#[must_use]
+pub fn read(source: &Source<'_>, dialect: Dialect) -> Reading {
+    let mut reader = Reader { source, dialect, notes: Notes::default() };
+    let mut services = Vec::new();
+    for path in directories(source.files, source.path) {
+        services.extend(reader.service(&path).map(Sheet::described));
+    }
+    reader.scanner();
+    let Notes { problems, remarks } = reader.notes;
+    Reading { services, problems, remarks, ..Reading::default() }
+}
+
+/// Reads service directories, one by one.
+pub(super) struct Reader<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) dialect: Dialect,
+    pub(super) notes: Notes,
+}
+
+impl Reader<'_> {
+    /// The service of a directory; said and none, if it is none.
+    pub(super) fn service(&mut self, path: &Path) -> Option<Sheet> {
+        let place = place(path);
+        let absolute = self.source.surroundings.directory.join(path);
+        let text = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
+        let text = text.unwrap_or_default();
+        let Some(name) = sheet::name(&text) else {
+            self.notes.problem(&place, format!("`{text}` is no name of a service"));
+            return None;
+        };
+        if name.as_str() != text {
+            let what = format!("{text} is called {name}: names have letters, digits and `_.@-`");
+            self.notes.remark(&place, Some(&name), None, what);
+        }
+        let mut sheet = Sheet::new(name, place.clone());
+        sheet.text("directory", literal(&absolute.display().to_string()), &place);
+        let mut command = self.script(path, "run")?;
+        if self.dialect.run_is_told_its_name {
+            command.push(literal(&text));
+        }
+        let script = self::place(&path.join("run"));
+        sheet.list("command", command, &script);
+        if self.dialect.has_down_and_log && is_file(self.source.files, &path.join("down")) {
+            sheet.boolean("autostart", false, &self::place(&path.join("down")));
+        }
+        sheet.text("on_failure", "continue", &place);
+        // Once a second at most, for ever; longer waits come to no more than five.
+        sheet.text("backoff.initial", "1s", &place);
+        sheet.text("backoff.max", "5s", &place);
+        sheet.text("backoff.reset_after", "1s", &place);
+        sheet.number("backoff.limit", 0, &place);
+        self.finish(path, &mut sheet);
+        if self.dialect.has_s6_files {
+            self.s6_files(path, &mut sheet);
+        }
+        for (file, what) in NOT_READ {
+            let found = path.join(file);
+            let is_there = match file {
+                "log" => {
+                    self.dialect.has_down_and_log && is_file(self.source.files, &found.join("run"))
+                }
+                "control" => self.source.files.list(&found).is_ok_and(|names| !names.is_empty()),
+                _ => is_file(self.source.files, &found),
+            };
+            if is_there {
+                let key = (file == "log").then_some("log.stdout");
+                self.notes.remark(&self::place(&found), Some(&sheet.name), key, what);
+            }
+        }
+        Some(sheet)
+    }
+
+    /// How a script is run: as it is, or, where nobody may execute it, as its first line says.
+    fn script(&mut self, path: &Path, file: &str) -> Option<Vec<String>> {
+        let found = path.join(file);
+        let own = format!("./{file}");
+        if self.source.files.is_executable(&found) {
+            return Some(vec![own]);
+        }
+        let bytes = self.source.files.read(&found).unwrap_or_default();
+        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(first).into_owned();
+        let Some(line) = line.strip_prefix("#!").map(str::trim).filter(|line| !line.is_empty())
+        else {
+            self.notes.problem_with_hint(
+                &place(&found),
+                "nobody may execute it, and its first line names no interpreter",
+                "chmod +x, and `#!/bin/sh` as its first line",
+            );
+            return None;
+        };
+        // As the kernel does it: one word, and the rest as another; see execve(2).
+        let (interpreter, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+        let rest = Some(rest.trim()).filter(|rest| !rest.is_empty());
+        let words = std::iter::once(interpreter).chain(rest).map(literal);
+        Some(words.chain(std::iter::once(own)).collect())
+    }
+
+    fn finish(&mut self, path: &Path, sheet: &mut Sheet) {
+        let found = path.join("finish");
+        if !is_file(self.source.files, &found) {
+            return;
+        }
+        let place = place(&found);
+        let Some(command) = self.script(path, "finish") else { return };
+        let command = At { value: sheet::list(command, &place), place: place.clone() };
+        sheet.set("after_exit", Value::List(vec![command]), &place);
+        sheet.text("after_exit_arguments", self.dialect.arguments, &place);
+        let time = match self.milliseconds(path, "timeout-finish") {
+            Some(At { value: 0, .. }) => FINISH_TIME,
+            Some(At { value, .. }) => value,
+            None => self.dialect.finish_time,
+        };
+        sheet.text("after_exit_timeout", duration(time), &place);
+    }
+
+    fn s6_files(&mut self, path: &Path, sheet: &mut Sheet) {
+        if let Some(At { value, place }) = self.milliseconds(path, "notification-fd") {
+            match i64::try_from(value) {
+                Ok(number @ 3..) => {
+                    sheet.number("ready.fd", number, &place);
+                    // s6 waits as long as it takes.
+                    sheet.text("ready.timeout", "24h", &place);
+                }
+                Ok(_) | Err(_) => {
+                    let what = format!("readiness on descriptor {value} is not looked for");
+                    self.notes.remark(&place, Some(&sheet.name), None, what);
+                }
+            }
+        }
+        if let Some(At { value: value @ 1.., place }) = self.milliseconds(path, "timeout-kill") {
+            sheet.text("stop.timeout", duration(value), &place);
+        }
+        for (file, key) in [("down-signal", "stop.signal"), ("reload-signal", "reload.signal")] {
+            if let Some(At { value, place }) = self.word(path, file) {
+                sheet.text(key, literal(&value), &place);
+            }
+        }
+    }
+
+    /// What is said about s6-svscan itself.
+    fn scanner(&mut self) {
+        let folder = self.source.path.join(".s6-svscan");
+        let mut names = self.source.files.list(&folder).unwrap_or_default();
+        names.sort();
+        for name in names {
+            let text = name.to_string_lossy().into_owned();
+            if text == "finish" || text == "crash" || text.starts_with("SIG") {
+                let what = "it is not run: signals and the end are onit's";
+                self.notes.remark(&place(&folder.join(&name)), None, None, what);
+            }
+        }
+    }
+
+    /// The one word of a file that is there.
+    pub(super) fn word(&mut self, path: &Path, file: &str) -> Option<At<String>> {
+        let found = path.join(file);
+        let bytes = self.source.files.read(&found).ok()?;
+        let place = place(&found);
+        match sheet::text(&bytes, &place) {
+            Ok(text) => Some(At { value: text.trim().to_owned(), place }),
+            Err(problem) => {
+                self.notes.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn milliseconds(&mut self, path: &Path, file: &str) -> Option<At<u64>> {
+        let At { value, place } = self.word(path, file)?;
+        match value.parse() {
+            Ok(value) => Some(At { value, place }),
+            Err(_) => {
+                self.notes.problem(&place, format!("`{value}` is no number"));
+                None
+            }
+        }
+    }
+}
+
+/// So many milliseconds, as a person writes them.
+fn duration(milliseconds: u64) -> String {
+    match milliseconds.checked_rem(1000) {
+        Some(0) => format!("{}s", milliseconds / 1000),
+        Some(_) | None => format!("{milliseconds}ms"),
+    }
+}
+
+pub(super) fn place(path: &Path) -> Place {
+    Place::file(path.display().to_string())
+}

@@ -1,0 +1,284 @@
+//! Source definitions of s6-rc, as s6-overlay 3 has them in `s6-rc.d`: longruns, oneshots and
+//! bundles, with what they depend on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Source;
+use super::directory::{self, Reader, is_file, place};
+use super::options::Fate::{Dropped, Mapped, Remarked};
+use super::options::{Fate, OptionInfo};
+use super::sheet::{self, Notes, Sheet, literal};
+use crate::config::Files;
+use crate::config::file::At;
+use crate::config::foreign::Reading;
+use crate::service::{Place, Problem};
+
+const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
+    OptionInfo { section: "NAME/", name, fate, becomes }
+}
+
+/// What stands in a source definition, and what becomes of it.
+pub const OPTIONS: &[OptionInfo] = &[
+    option("type", Mapped, "`longrun`: a service as s6 has it; `oneshot`: `type = \"oneshot\"`"),
+    option("run, finish, notification-fd, timeout-kill, …", Mapped, "as those of s6"),
+    option(
+        "up",
+        Mapped,
+        "`command`, split at blanks; with `{` in it by execlineb; an empty one is a bundle of what it \
+         depends on",
+    ),
+    option("down", Remarked, "nothing is run when a oneshot is to be down"),
+    option("dependencies.d/, dependencies", Mapped, "`depends_on`: ready, or completed"),
+    option("contents.d/, contents", Mapped, "whom a dependency on a bundle means"),
+    option(
+        "user, user2",
+        Mapped,
+        "the bundles that are started; who is in neither has `autostart = false`",
+    ),
+    option("producer-for", Remarked, "its output goes to the console"),
+    option("consumer-for", Remarked, "`autostart = false`: nobody feeds it"),
+    option("pipeline-name", Dropped, "a bundle of both ends of a pipe"),
+    option("timeout-up", Remarked, "a oneshot may take as long as it likes"),
+    option("timeout-down", Dropped, "the time of a stop is bounded as a whole"),
+    option("flag-essential, flag-recommended", Dropped, "for s6-rc itself"),
+    option("data/, env/", Dropped, "for scripts, which find them where they are"),
+];
+
+/// The bundles whose members are started; s6-overlay has both.
+const STARTED: [&str; 2] = ["user", "user2"];
+
+/// What s6-overlay brings itself, and is done before anything else here, or not at all.
+const BUILT_IN: [&str; 6] = [
+    "base",
+    "fix-attrs",
+    "legacy-cont-init",
+    "legacy-services",
+    "s6rc-fdholder",
+    "s6rc-oneshot-runner",
+];
+
+/// Files that have no counterpart, and what is said of them.
+const REMARKS: [(&str, &str); 2] = [
+    ("down", "it is not run: nothing happens when a oneshot is to be down"),
+    ("timeout-up", "it has no limit: a oneshot may take as long as it likes"),
+];
+
+/// Whether a directory holds source definitions.
+#[must_use]
+pub fn is_one(files: &dyn Files, source: &Path) -> bool {
+    !definitions(files, source).is_empty()
+}
+
+fn definitions(files: &dyn Files, source: &Path) -> Vec<PathBuf> {
+    let mut names = files.list(source).unwrap_or_default();
+    names.sort();
+    let visible = names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"."));
+    let paths = visible.map(|name| source.join(name));
+    let is_definition =
+        |path: &PathBuf| files.list(path).is_ok() && is_file(files, &path.join("type"));
+    paths.filter(is_definition).collect()
+}
+
+/// What a definition describes.
+enum Definition {
+    Service(Sheet),
+    /// Whom it means.
+    Bundle(Vec<At<String>>),
+}
+
+/// Reads the source definitions in a directory.
+#[must_use]
+pub fn read(source: &Source<'_>) -> Reading {
+    let reader = Reader { source, dialect: directory::S6_RC, notes: Notes::default() };
+    let mut compiler = Compiler { reader, definitions: BTreeMap::new() };
+    for path in definitions(source.files, source.path) {
+        compiler.definition(&path);
+    }
+    compiler.depend(source.path);
+    compiler.start();
+    let Compiler { reader, definitions } = compiler;
+    let services = definitions.into_values().filter_map(|definition| match definition {
+        Definition::Service(sheet) => Some(sheet.described()),
+        Definition::Bundle(_) => None,
+    });
+    let services = services.collect();
+    let Notes { problems, remarks } = reader.notes;
+    Reading { services, problems, remarks, ..Reading::default() }
+}
+
+struct Compiler<'a> {
+    reader: Reader<'a>,
+    /// By name.
+    definitions: BTreeMap<String, Definition>,
+}
+
+impl Compiler<'_> {
+    fn definition(&mut self, path: &Path) {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        let Some(At { value, place }) = self.reader.word(path, "type") else { return };
+        let definition = match value.as_str() {
+            "longrun" => self.reader.service(path).map(|sheet| self.longrun(path, sheet)),
+            "oneshot" => self.oneshot(path, &name),
+            "bundle" => Some(Definition::Bundle(self.names(path, "contents"))),
+            other => {
+                let problem = Problem::new(place, format!("`{other}` is no type"));
+                let known = ["longrun", "oneshot", "bundle"];
+                self.reader.notes.problems.push(problem.did_you_mean(other, known));
+                None
+            }
+        };
+        self.definitions.extend(definition.map(|definition| (name, definition)));
+    }
+
+    fn longrun(&mut self, path: &Path, mut sheet: Sheet) -> Definition {
+        if let Some(At { value, place }) = self.reader.word(path, "producer-for") {
+            let what = format!("what it writes goes to the console, and not to {value}");
+            self.reader.notes.remark(&place, Some(&sheet.name), Some("log.stdout"), what);
+        }
+        if let Some(At { place, .. }) = self.reader.word(path, "consumer-for") {
+            let what = "it is not started: what it would read goes to the console";
+            self.reader.notes.remark(&place, Some(&sheet.name), Some("autostart"), what);
+            sheet.boolean("autostart", false, &place);
+        }
+        Definition::Service(sheet)
+    }
+
+    fn oneshot(&mut self, path: &Path, text: &str) -> Option<Definition> {
+        let place = place(path);
+        let Some(name) = sheet::name(text) else {
+            self.reader.notes.problem(&place, format!("`{text}` is no name of a service"));
+            return None;
+        };
+        let mut sheet = Sheet::new(name, place);
+        let up = path.join("up");
+        let Some(At { value, place }) = self.reader.word(path, "up") else {
+            self.reader.notes.problem(&sheet.place, "a oneshot without an `up`");
+            return None;
+        };
+        sheet.text("type", "oneshot", &place);
+        // A failure keeps those from starting that depend on it, and ends nothing.
+        sheet.text("on_failure", "continue", &place);
+        let Some(command) = self.command(&value, &up, &place, &sheet) else {
+            // A milestone: whoever depends on it depends on what it depends on.
+            return Some(Definition::Bundle(self.names(path, "dependencies")));
+        };
+        sheet.list("command", command, &place);
+        for (file, what) in REMARKS {
+            let found = path.join(file);
+            if is_file(self.reader.source.files, &found) {
+                let place = directory::place(&found);
+                self.reader.notes.remark(&place, Some(&sheet.name), None, what);
+            }
+        }
+        Some(Definition::Service(sheet))
+    }
+
+    /// The words of an `up`, which execlineb would read: mostly there is no more to it than that.
+    /// None: it does nothing.
+    fn command(
+        &mut self,
+        text: &str,
+        up: &Path,
+        place: &Place,
+        sheet: &Sheet,
+    ) -> Option<Vec<String>> {
+        let is_comment = |line: &&str| line.trim_start().starts_with('#');
+        let lines: Vec<&str> = text.lines().filter(|line| !is_comment(line)).collect();
+        let text = lines.join(" ");
+        if text.contains(['{', '}', '"', '\\', '$', '#']) {
+            let up = self.reader.source.surroundings.directory.join(up);
+            let what = "it is execline: the image needs execlineb for it";
+            self.reader.notes.remark(place, Some(&sheet.name), Some("command"), what);
+            let words = ["execlineb", "-P"].map(str::to_owned);
+            return Some(words.into_iter().chain([literal(&up.display().to_string())]).collect());
+        }
+        let words: Vec<String> = text.split_whitespace().map(literal).collect();
+        let (first, rest) = words.split_first()?;
+        let is_exec = first == "exec" && !rest.is_empty();
+        Some(if is_exec { rest.to_vec() } else { words.clone() })
+    }
+
+    /// The names in `kind.d/`, else the lines of `kind`.
+    fn names(&mut self, path: &Path, kind: &str) -> Vec<At<String>> {
+        let folder = path.join(format!("{kind}.d"));
+        if let Ok(mut names) = self.reader.source.files.list(&folder) {
+            names.sort();
+            let name = |name: &std::ffi::OsString| At {
+                value: name.to_string_lossy().into_owned(),
+                place: place(&folder.join(name)),
+            };
+            return names.iter().map(name).collect();
+        }
+        let Some(At { value, place }) = self.reader.word(path, kind) else { return Vec::new() };
+        let lines = value.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.map(|line| At { value: line.to_owned(), place: place.clone() }).collect()
+    }
+
+    /// The services that a name means: itself, or all that a bundle holds. A bundle that holds
+    /// itself means nobody more by that.
+    fn meant(&self, name: &str) -> BTreeSet<String> {
+        let mut services = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut names = vec![name.to_owned()];
+        while let Some(name) = names.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            match self.definitions.get(&name) {
+                Some(Definition::Service(_)) => {
+                    services.insert(name);
+                }
+                Some(Definition::Bundle(members)) => {
+                    names.extend(members.iter().map(|member| member.value.clone()));
+                }
+                None => {}
+            }
+        }
+        services
+    }
+
+    fn depend(&mut self, source: &Path) {
+        let names: Vec<String> = self.definitions.keys().cloned().collect();
+        for name in &names {
+            let kind = match self.definitions.get(name) {
+                Some(Definition::Service(_)) => "dependencies",
+                Some(Definition::Bundle(_)) | None => "contents",
+            };
+            for other in self.names(&source.join(name), kind) {
+                let is_known = names.contains(&other.value);
+                if !is_known && !BUILT_IN.contains(&other.value.as_str()) {
+                    let what = format!("there is no definition of `{}`", other.value);
+                    let problem = Problem::new(other.place.clone(), what);
+                    let problem = problem.did_you_mean(&other.value, &names);
+                    self.reader.notes.problems.push(problem);
+                }
+                let meant = self.meant(&other.value);
+                if let Some(Definition::Service(sheet)) = self.definitions.get_mut(name) {
+                    for meant in meant.iter().filter_map(|name| sheet::name(name)) {
+                        sheet.add("depends_on", meant.as_str(), &other.place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Only what the bundles for that hold is started, and what that needs.
+    fn start(&mut self) {
+        let has_bundle = STARTED.iter().any(|name| self.definitions.contains_key(*name));
+        if !has_bundle {
+            return;
+        }
+        let started: BTreeSet<String> = STARTED.iter().flat_map(|name| self.meant(name)).collect();
+        for (name, definition) in &mut self.definitions {
+            if let Definition::Service(sheet) = definition
+                && !started.contains(name)
+                && !sheet.has("autostart")
+            {
+                sheet.boolean("autostart", false, &sheet.place.clone());
+            }
+        }
+    }
+}
