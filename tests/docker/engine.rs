@@ -29,6 +29,11 @@ pub(crate) struct Container {
     pub(crate) name: String,
 }
 
+/// A build that takes nothing from its cache: a test that ends removes its image with all the
+/// layers under it, and a build that has just found one of them there fails with "unknown parent
+/// image".
+const BUILD: [&str; 3] = ["build", "-q", "--no-cache"];
+
 /// A volume that containers share, removed with its test.
 pub(crate) struct Volume {
     name: String,
@@ -57,7 +62,8 @@ impl Image {
         let image = Self { tag: unique("example") };
         let binary_argument = format!("BINARY={}", binary.display());
         must(
-            docker(&["build", "-q", "-f", "Dockerfile.example", "-t", &image.tag])
+            docker(&BUILD)
+                .args(["-f", "Dockerfile.example", "-t", &image.tag])
                 .args(["--build-arg", &binary_argument, "."])
                 .current_dir(root()),
         );
@@ -70,8 +76,8 @@ impl Image {
     pub(crate) fn extended(&self, lines: &str) -> Self {
         let image = Self { tag: unique("extended") };
         let text = format!("FROM {}\n{lines}\n", self.tag);
-        let build = ["build", "-q", "--network=none", "-t", &image.tag, "-"];
-        must_with_input(&mut docker(&build), &text);
+        let mut build = docker(&BUILD);
+        must_with_input(build.args(["--network=none", "-t", &image.tag, "-"]), &text);
         image
     }
 
