@@ -54,6 +54,11 @@ pub const BEFORE_START_TIME_MAX: Duration = Duration::from_secs(60);
 /// a restart waits for it.
 pub const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// A service that reads what others write is stopped by the end of its input; the first signal
+/// follows when this part of its time to stop is over. Half: enough for what a pipe holds, and as
+/// much again for one that does not read, or does not care.
+pub const DRAIN_SHARE: f64 = 0.5;
+
 /// The end of the shutdown budget that is kept for the last KILL and for draining the logs.
 pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
 

@@ -22,6 +22,8 @@ use crate::service::{
 pub(super) struct Draft {
     pub(super) spec: Spec,
     pub(super) depends_on: Vec<(At<String>, Option<Condition>)>,
+    /// Who reads what it writes, as its `log` names them.
+    pub(super) consumers: Vec<At<String>>,
     pub(super) after: Vec<At<String>>,
     pub(super) restart_with: Vec<At<String>>,
 }
@@ -119,7 +121,8 @@ impl<'a> Check<'a> {
         let restart = self.restart(kind, place);
         let consequences =
             [("continue", Consequence::Continue), ("shutdown", Consequence::Shutdown)];
-        let log = self.log();
+        let mut consumers = Vec::new();
+        let log = self.log(&mut consumers);
         let listen = self.listen(family.unwrap_or(&default.name), kind, place);
         let spec = Spec {
             ready: self.ready(kind, &log, listen.len(), place),
@@ -166,7 +169,7 @@ impl<'a> Check<'a> {
             ..default
         };
         let (after, restart_with) = (self.names("after"), self.names("restart_with"));
-        Draft { spec, depends_on: self.depends_on(), after, restart_with }
+        Draft { spec, depends_on: self.depends_on(), consumers, after, restart_with }
     }
 
     fn restart(&mut self, kind: Kind, place: &Place) -> Restart {
@@ -592,14 +595,15 @@ impl<'a> Check<'a> {
         Some(word.value.into())
     }
 
-    fn log(&mut self) -> Log {
+    fn log(&mut self, consumers: &mut Vec<At<String>>) -> Log {
         let default = Log::default();
-        let stdout = self.target("log.stdout", &["console", "discard", "inherit"]);
+        let words = ["console", "discard", "inherit", "service:NAME"];
+        let stdout = self.word("log.stdout").and_then(|word| self.target(&word, &words, consumers));
         let stderr = match self.word("log.stderr") {
             Some(word) if word.value == "stdout" => None,
-            Some(_) => {
-                Some(self.target("log.stderr", &["console", "discard", "inherit", "stdout"]))
-                    .map(|target| target.unwrap_or(LogTarget::Console))
+            Some(word) => {
+                let words = ["console", "discard", "inherit", "stdout", "service:NAME"];
+                Some(self.target(&word, &words, consumers).unwrap_or(LogTarget::Console))
             }
             None => default.stderr,
         };
@@ -611,18 +615,22 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn target(&mut self, key: &str, words: &[&str]) -> Option<LogTarget> {
-        let word = self.word(key)?;
+    fn target(
+        &mut self,
+        word: &At<String>,
+        words: &[&str],
+        consumers: &mut Vec<At<String>>,
+    ) -> Option<LogTarget> {
         match word.value.as_str() {
             "console" => Some(LogTarget::Console),
             "discard" => Some(LogTarget::Discard),
             "inherit" => Some(LogTarget::Inherit),
             path if path.starts_with('/') => Some(LogTarget::File(path.into())),
-            other if other.starts_with("service:") => {
-                self.complain(&word.place, "`service:NAME` is not supported yet");
-                None
-            }
             other => {
+                if let Some(name) = other.strip_prefix("service:") {
+                    consumers.push(At { value: name.to_owned(), place: word.place.clone() });
+                    return Name::new(name).ok().map(LogTarget::Service);
+                }
                 let problem = Problem::new(
                     word.place.clone(),
                     format!("`{other}` is no place for a log: {}, or an absolute path", or(words)),

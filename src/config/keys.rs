@@ -229,9 +229,9 @@ pub const SERVICE: &[Key] = &[
     ),
     key(
         "log.stdout",
-        "`console`, `discard`, `inherit`, or absolute path",
+        "`console`, `discard`, `inherit`, absolute path, or `service:NAME`",
         "`console`",
-        "Where standard output goes.",
+        "Where standard output goes; `service:NAME` is the standard input of that service.",
     ),
     key("log.stderr", "the same, or `stdout`", "`console`", "Where standard error goes."),
     key("log.format", "`text`, `json`, `raw`", "onit's", "The shape of its lines."),

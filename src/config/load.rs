@@ -12,8 +12,8 @@ use super::file::{self, At, Raw, RawSettings, Value};
 use super::foreign::{Described, Foreign, OnlyNative, Reading, Remark};
 use crate::limits::{SERVICE_FILE_BYTES_MAX, SERVICES_MAX};
 use crate::service::{
-    Argv, Condition, Dependency, Errno, Kind, Level, Name, Place, Plan, PlanError, Problem,
-    Restart, Settings, Signal, Spec, nearest,
+    Argv, Condition, Dependency, Errno, Kind, Level, LogTarget, Name, Place, Plan, PlanError,
+    Problem, Restart, Settings, Signal, Spec, nearest,
 };
 
 /// What is to be loaded.
@@ -492,7 +492,7 @@ impl<'a> Loader<'a> {
             .collect();
         let mut specs = Vec::with_capacity(drafts.len());
         for (name, draft) in drafts {
-            let Draft { mut spec, depends_on, after, restart_with } = draft;
+            let Draft { mut spec, depends_on, consumers, after, restart_with } = draft;
             for (other, condition) in depends_on {
                 for other_name in self.others(&spec, &other, names, families) {
                     if disabled.contains(&other_name) {
@@ -523,13 +523,70 @@ impl<'a> Loader<'a> {
                 let others = self.others(&spec, &other, names, families);
                 spec.after.extend(others.into_iter().filter(is_there));
             }
+            for other in consumers {
+                self.consumer(&mut spec, &other, names, families, &kinds);
+            }
             for other in restart_with {
                 let others = self.others(&spec, &other, names, families);
                 spec.restart_with.extend(others.into_iter().filter(is_there));
             }
             specs.push(spec);
         }
+        let consumers: BTreeSet<Name> =
+            specs.iter().flat_map(|spec| spec.log.consumers()).cloned().collect();
+        for spec in &mut specs {
+            spec.is_consumer = consumers.contains(&spec.name);
+        }
         specs
+    }
+
+    /// Whoever reads what `spec` writes is started before it, and so stopped after it.
+    fn consumer(
+        &mut self,
+        spec: &mut Spec,
+        word: &At<String>,
+        names: &BTreeSet<Name>,
+        families: &Families,
+        kinds: &BTreeMap<Name, (Kind, Restart)>,
+    ) {
+        let is_own = word.value == spec.name.as_str();
+        let is_for_all = spec.place.as_ref().is_some_and(|place| place.file != word.place.file);
+        if is_own && is_for_all {
+            // All write to it, says a file that holds for all: all but itself.
+            for target in std::iter::once(&mut spec.log.stdout).chain(&mut spec.log.stderr) {
+                if *target == LogTarget::Service(spec.name.clone()) {
+                    *target = LogTarget::Console;
+                }
+            }
+            return;
+        }
+        if is_own {
+            let what = format!("`{}` cannot read what it writes itself", spec.name);
+            self.problems.push(Problem::new(word.place.clone(), what));
+            return;
+        }
+        let others = self.others(spec, word, names, families);
+        let what = match others.as_slice() {
+            [] => return,
+            [other] => match kinds.get(other) {
+                Some((Kind::Service, _)) => {
+                    if !spec.after.contains(other) {
+                        spec.after.push(other.clone());
+                    }
+                    return;
+                }
+                Some((Kind::Oneshot | Kind::Main, _)) => {
+                    format!("`{other}` is no service that is kept running: nobody would read on")
+                }
+                None => format!("`{other}`, which is to read what it writes, is not enabled"),
+            },
+            [one, ..] => format!(
+                "there are {} of `{}`: name the one that is to read, as `service:{one}`",
+                others.len(),
+                word.value
+            ),
+        };
+        self.problems.push(Problem::new(word.place.clone(), what));
     }
 
     /// The services called `word`, which `spec` waits for: all its instances, if there are several.

@@ -356,6 +356,6 @@ impl Check<'_> {
 fn is_read(target: &LogTarget) -> bool {
     match target {
         LogTarget::Console | LogTarget::File(_) => true,
-        LogTarget::Discard | LogTarget::Inherit => false,
+        LogTarget::Discard | LogTarget::Inherit | LogTarget::Service(_) => false,
     }
 }

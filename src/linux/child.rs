@@ -16,11 +16,22 @@ use nix::unistd::{Gid, Pid, Uid, chdir, chroot, setgroups, setpgid, setresgid, s
 
 use crate::limits::{DESCRIPTORS_MAX, EXECUTABLE_HEAD_BYTES};
 
+/// What a child reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stdin {
+    /// `/dev/null`.
+    Nothing,
+    /// What onit reads.
+    Inherited,
+    /// This; beyond 2.
+    Given(RawFd),
+}
+
 /// Everything the child needs, prepared before the fork.
 pub(super) struct Orders<'a> {
     pub(super) session: Session,
-    /// Whether 0 is left as it is; it is `/dev/null` otherwise.
-    pub(super) keeps_stdin: bool,
+    /// What becomes 0.
+    pub(super) stdin: Stdin,
     /// What becomes 1.
     pub(super) stdout: RawFd,
     /// What becomes 2.
@@ -324,12 +335,19 @@ fn connect_streams(orders: &Orders<'_>) -> Result<(), Fault> {
     // What stands where another is about to go moves out of the way.
     let stdout = move_away(orders.stdout, 1)?;
     let stderr = move_away(orders.stderr, 2)?;
-    if !orders.keeps_stdin {
-        let failed = |errno| Fault::new(Step::Stdin, NONE, errno);
-        // SAFETY: the path ends with a NUL.
-        let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        let nothing = if null == -1 { end_of_file() } else { Ok(null) };
-        duplicate(nothing.map_err(failed)?, 0).map_err(failed)?;
+    let failed = |errno| Fault::new(Step::Stdin, NONE, errno);
+    let stdin = match orders.stdin {
+        Stdin::Inherited => 0,
+        Stdin::Given(descriptor) => descriptor,
+        Stdin::Nothing => {
+            let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+            // SAFETY: the path ends with a NUL.
+            let null = unsafe { libc::open(c"/dev/null".as_ptr(), flags) };
+            if null == -1 { end_of_file().map_err(failed)? } else { null }
+        }
+    };
+    if orders.stdin != Stdin::Inherited {
+        duplicate(stdin, 0).map_err(failed)?;
     }
     for (source, target, index) in [(stdout, 1, 1), (stderr, 2, 2)] {
         duplicate(source, target).map_err(|errno| Fault::new(Step::Stream, index, errno))?;

@@ -13,6 +13,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
 use super::clock::monotonic_clock;
+use super::inputs::Inputs;
 use super::lines::{Lookout, Sightings};
 use super::notices::Notices;
 use super::relay::{Pipe, Relay, Sink, errno, lock};
@@ -59,6 +60,7 @@ pub struct Console {
     notices: Arc<Notices>,
     rings: Arc<Rings>,
     services: BTreeMap<Name, Outputs>,
+    inputs: Inputs,
     /// `/dev/null`, once somebody asked for it.
     nowhere: Option<OwnedFd>,
     /// Relays to files that no service writes to any more. They end by themselves; until then
@@ -80,6 +82,7 @@ enum Output {
     Own(Stream),
     Nowhere,
     Piped { pipe: Arc<Pipe>, key: Key },
+    Service(Name),
 }
 
 /// What makes two sinks the same: two relays into one pipe would tear each other's lines.
@@ -142,6 +145,7 @@ impl Console {
             rings,
             relays,
             services: BTreeMap::new(),
+            inputs: Inputs::default(),
             nowhere: None,
             retired: Vec::new(),
         }
@@ -165,6 +169,8 @@ impl Console {
     /// # Errors
     /// What the system did not give us; nothing is left open then, and it can be tried again.
     pub fn open(&mut self, spec: &Spec) -> Result<(), Failure> {
+        // Whoever reads may have come to an end of it since.
+        spec.log.consumers().try_for_each(|consumer| self.inputs.open(consumer))?;
         match self.services.get(&spec.name) {
             Some(outputs) if outputs.log == spec.log => return Ok(()),
             Some(_) => self.release_all(&spec.name),
@@ -200,6 +206,24 @@ impl Console {
                 stderr: self.relays.own.number(Stream::Stderr),
             },
         }
+    }
+
+    /// What the command of a service gets as 0, if that comes from other services. It stays open
+    /// until that service is closed.
+    ///
+    /// # Errors
+    /// No descriptors are to be had.
+    pub fn input(&mut self, spec: &Spec) -> Result<Option<RawFd>, Failure> {
+        if !spec.is_consumer {
+            return Ok(None);
+        }
+        self.inputs.open(&spec.name)?;
+        Ok(self.inputs.reader(&spec.name))
+    }
+
+    /// Nobody writes to this service any more, and it is to see that.
+    pub fn end_input(&mut self, name: &Name) {
+        self.inputs.end(name);
     }
 
     /// From here on looks for a line that contains `text` in what the service writes.
@@ -244,6 +268,7 @@ impl Console {
     pub fn close(&mut self, name: &Name) {
         self.release_all(name);
         self.rings.forget(name);
+        self.inputs.forget(name);
     }
 
     fn release_all(&mut self, name: &Name) {
@@ -253,6 +278,11 @@ impl Console {
                 self.release(stderr);
             }
         }
+    }
+
+    /// No service runs any more: says what those who were to read others left unread.
+    pub fn forget_inputs(&mut self) {
+        self.inputs.forget_all();
     }
 
     /// Writes out everything that is in the pipes now, as far as the readers take it within
@@ -302,6 +332,7 @@ impl Console {
                 let open = || self.relays.sink(sink);
                 self.piped(spec, stream, key, open, is_terminal)
             }
+            Target::Service(consumer) => Ok(Output::Service(consumer.clone())),
             Target::File(path) => {
                 let key = Key::File(path.to_owned());
                 self.piped(spec, stream, key, || Ok(Sink::File(path.to_owned())), false)
@@ -338,6 +369,11 @@ impl Console {
                 None => self.relays.own.number(Stream::Stdout),
             },
             Output::Piped { pipe, .. } => pipe.writer().as_raw_fd(),
+            Output::Service(consumer) => match self.inputs.writer(consumer) {
+                Some(writer) => writer,
+                // It was opened with the service.
+                None => self.relays.own.number(Stream::Stdout),
+            },
         }
     }
 
@@ -350,7 +386,7 @@ impl Console {
         }
         let is_used = |output: &Output| match output {
             Output::Piped { key: other, .. } => *other == key,
-            Output::Own(_) | Output::Nowhere => false,
+            Output::Own(_) | Output::Nowhere | Output::Service(_) => false,
         };
         let in_use = self.services.values().any(|outputs| {
             is_used(&outputs.stdout) || outputs.stderr.as_ref().is_some_and(is_used)
@@ -481,6 +517,7 @@ enum Target<'a> {
     Own(Stream),
     Nowhere,
     File(&'a Path),
+    Service(&'a Name),
 }
 
 fn resolve(target: &LogTarget, stream: Stream) -> Target<'_> {
@@ -488,6 +525,7 @@ fn resolve(target: &LogTarget, stream: Stream) -> Target<'_> {
         LogTarget::Console => Target::Console(stream),
         LogTarget::Discard => Target::Nowhere,
         LogTarget::Inherit => Target::Own(stream),
+        LogTarget::Service(consumer) => Target::Service(consumer),
         LogTarget::File(path) => match path.to_str() {
             Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => {
                 Target::Console(Stream::Stdout)

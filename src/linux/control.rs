@@ -379,10 +379,15 @@ impl Control {
                     names.iter().any(|pattern| pattern.as_str() == spec.name.as_str())
                 });
                 if let Some(spec) = named.into_iter().find(|spec| is_not_kept(spec)) {
-                    let message = format!(
-                        "{} writes to onit's own output itself, or nowhere: nothing is kept of it",
-                        spec.name
-                    );
+                    let name = &spec.name;
+                    let message = match spec.log.consumers().next() {
+                        Some(consumer) => {
+                            format!("{consumer} reads what {name} writes: nothing is kept of it")
+                        }
+                        None => format!(
+                            "{name} writes to onit's own output itself, or nowhere: nothing is kept of it"
+                        ),
+                    };
                     client.session.end(End::failed("refused", message));
                     return;
                 }
@@ -537,7 +542,7 @@ fn is_wanted(names: &[Pattern], name: &str) -> bool {
 fn is_not_kept(spec: &Spec) -> bool {
     let passes = |target: &LogTarget| match target {
         LogTarget::Console | LogTarget::File(_) => true,
-        LogTarget::Discard | LogTarget::Inherit => false,
+        LogTarget::Discard | LogTarget::Inherit | LogTarget::Service(_) => false,
     };
     !passes(&spec.log.stdout) && !spec.log.stderr.as_ref().is_some_and(passes)
 }

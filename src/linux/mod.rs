@@ -15,6 +15,7 @@ pub mod entry;
 pub mod environment;
 mod errno;
 pub mod files;
+mod inputs;
 pub mod kin;
 pub mod last_words;
 pub mod lines;
@@ -197,6 +198,7 @@ impl Linux {
     pub fn finish(&mut self, patience: Duration) {
         self.control.finish();
         self.listeners.close_all();
+        self.console.forget_inputs();
         let lost = self.console.finish(patience);
         if lost.bytes > 0 {
             log::warn!("{} bytes of output were not taken in time and are lost", lost.bytes);
@@ -230,6 +232,7 @@ impl Linux {
             (Channels::default(), self.console.streams(&service.name));
         let mut theirs = None;
         let mut newline = None;
+        let mut input = None;
         match role {
             Role::Main => {
                 self.open_channels(id, service, &mut channels)?;
@@ -239,6 +242,7 @@ impl Linux {
                     channels.newline = Some(ours);
                     theirs = Some(services);
                 }
+                input = self.console.input(service)?;
                 if !service.listen.is_empty() {
                     self.listeners.open(service)?;
                 }
@@ -263,6 +267,7 @@ impl Linux {
             notify: channels.ear.as_ref().map(Ear::path),
             sockets: &self.listeners.of(service),
             newline,
+            input,
             environment: &self.environment,
             main_pid: match role {
                 Role::StopCommand { main } | Role::Reload { main } => {
@@ -717,6 +722,7 @@ impl Host for Linux {
                     self.found.push(Event::PlanRead { result: Err(vec![problem]) });
                 }
             }
+            Action::EndInput { service } => self.console.end_input(&service),
             Action::Release { service } => self.listeners.close(&service),
             Action::Forget { service } => {
                 self.listeners.close(&service);

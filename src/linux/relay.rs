@@ -90,6 +90,15 @@ pub struct Relay {
     shared: Arc<Shared>,
 }
 
+/// How much there is to read in the pipe that this is the end of, in bytes.
+pub(super) fn unread(reader: &OwnedFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int to the address it is given, which is that of a local int;
+    // the descriptor is open since it is owned. See ioctl_pipe(2), pipe(7).
+    let result = unsafe { libc::ioctl(reader.as_raw_fd(), libc::FIONREAD, &mut bytes) };
+    if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
 /// Called by the relay after it took something out of a pipe: there is room in it again.
 pub type OnRoom = Box<dyn Fn() + Send>;
 
@@ -145,11 +154,7 @@ impl Pipe {
     /// What has been written and not been taken out, in bytes.
     #[must_use]
     pub fn unread(&self) -> usize {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: FIONREAD writes one int to the address it is given, which is that of a local
-        // int; the descriptor is open since `self` owns it. See ioctl_pipe(2), pipe(7).
-        let result = unsafe { libc::ioctl(self.reader.as_raw_fd(), libc::FIONREAD, &mut bytes) };
-        if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
+        unread(&self.reader)
     }
 
     /// From here on looks for something in what is written; what is in the pipe already is of

@@ -20,7 +20,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, getpid, pipe2, setpgid};
 
 use super::child::{
-    self, Descriptors, NONE, Orders, REPORT_BYTES, Report, SIGSET_BYTES, Session, Step,
+    self, Descriptors, NONE, Orders, REPORT_BYTES, Report, SIGSET_BYTES, Session, Stdin, Step,
 };
 use super::console::Streams;
 use super::environment::{self, DEFAULT_PATH, Sources};
@@ -41,6 +41,8 @@ pub struct Order<'a> {
     pub run: RunId,
     /// Which of the service's commands.
     pub role: Role,
+    /// What it reads, if that is not `/dev/null` or, for the main command, onit's own.
+    pub input: Option<RawFd>,
     /// Where it writes.
     pub streams: Streams,
     /// onit's own variables.
@@ -228,7 +230,11 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
     let mut orders = Orders {
         handed: &mut handed,
         session,
-        keeps_stdin: order.role == Role::Main && spec.kind == Kind::Main,
+        stdin: match (order.input, order.role, spec.kind) {
+            (Some(input), _, _) => Stdin::Given(input),
+            (None, Role::Main, Kind::Main) => Stdin::Inherited,
+            (None, _, _) => Stdin::Nothing,
+        },
         stdout: order.streams.stdout,
         stderr: order.streams.stderr,
         descriptors: match handover {
@@ -834,6 +840,7 @@ mod tests {
 
         fn order<'a>(&'a self, original: &'a Original) -> Order<'a> {
             Order {
+                input: None,
                 spec: &self.spec,
                 run: RUN,
                 role: self.role,

@@ -130,6 +130,8 @@ pub enum LogTarget {
     Inherit,
     /// Line by line to this file, which is created and appended to.
     File(PathBuf),
+    /// As it is, through a pipe that outlives both, to the standard input of this service.
+    Service(Name),
 }
 
 /// The shape of the lines onit writes.
@@ -247,6 +249,8 @@ pub struct Spec {
     pub environment: Environment,
     /// What becomes of its output.
     pub log: Log,
+    /// Whether what other services write comes in on its standard input.
+    pub is_consumer: bool,
     /// Signals to onit that are passed on to it.
     pub forward_signals: Vec<Signal>,
 }
@@ -357,6 +361,7 @@ impl Spec {
             limits: Vec::new(),
             environment: Environment::default(),
             log: Log::default(),
+            is_consumer: false,
             forward_signals: Vec::new(),
         }
     }
@@ -418,6 +423,18 @@ impl Spec {
             },
             ..Self::new(Name::main(), command)
         }
+    }
+}
+
+impl Log {
+    /// The services that read what it writes.
+    pub fn consumers(&self) -> impl Iterator<Item = &Name> {
+        std::iter::once(&self.stdout).chain(&self.stderr).filter_map(|target| match target {
+            LogTarget::Service(name) => Some(name),
+            LogTarget::Console | LogTarget::Discard | LogTarget::Inherit | LogTarget::File(_) => {
+                None
+            }
+        })
     }
 }
 

@@ -143,6 +143,12 @@ pub enum Action {
     TellAbove(Above),
     /// Read the sources again, and say [`Event::PlanRead`].
     ReadPlan,
+    /// Nobody who writes to the standard input of this service runs: it is to see the end of that
+    /// input.
+    EndInput {
+        /// Whose.
+        service: Name,
+    },
     /// Nothing of a service runs, and nothing will without a new request: whoever connects to its
     /// sockets is to be refused, and not to wait.
     Release {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{KILL_AGAIN_AFTER, LEFTOVERS_TIME_MAX};
+use crate::limits::{DRAIN_SHARE, KILL_AGAIN_AFTER, LEFTOVERS_TIME_MAX};
 use crate::service::{Exit, Index, Leftovers, Role, Scope, Signal, Stop, StopStep, Time};
 
 /// One process, and whatever it started.
@@ -29,6 +29,13 @@ pub enum Phase {
     Running,
     /// A stop command has been asked to end it.
     Awaited {
+        /// When it is killed.
+        kill_at: Time,
+    },
+    /// Its standard input, which came from other services, has ended.
+    Drained {
+        /// When it is sent the first stop signal.
+        next: Time,
         /// When it is killed.
         kill_at: Time,
     },
@@ -101,7 +108,9 @@ impl Life {
         match self.phase {
             Phase::Spawning | Phase::Running => self.limit,
             Phase::Awaited { kill_at } | Phase::Left { kill_at, .. } => Some(kill_at),
-            Phase::Asked { next, kill_at, .. } => Some(next.min(kill_at)),
+            Phase::Drained { next, kill_at } | Phase::Asked { next, kill_at, .. } => {
+                Some(next.min(kill_at))
+            }
             Phase::Killed { again, .. } | Phase::LeftKilled { again, .. } => Some(again),
         }
     }
@@ -120,6 +129,7 @@ impl Life {
             Phase::Spawning
             | Phase::Running
             | Phase::Awaited { .. }
+            | Phase::Drained { .. }
             | Phase::Asked { .. }
             | Phase::Killed { .. } => None,
         }
@@ -131,6 +141,7 @@ impl Life {
             Phase::Spawning => self.phase = Phase::Running,
             Phase::Running
             | Phase::Awaited { .. }
+            | Phase::Drained { .. }
             | Phase::Asked { .. }
             | Phase::Killed { .. }
             | Phase::Left { .. }
@@ -157,6 +168,7 @@ impl Life {
                 Some(Due { signal, scope: self.scope(stop), overdue: None })
             }
             Phase::Awaited { .. }
+            | Phase::Drained { .. }
             | Phase::Asked { .. }
             | Phase::Killed { .. }
             | Phase::Left { .. }
@@ -169,6 +181,10 @@ impl Life {
         let end = now.after(time);
         match &mut self.phase {
             Phase::Spawning | Phase::Running => self.limit = self.limit.map(|at| at.min(end)),
+            Phase::Drained { next, kill_at } => {
+                *next = now.after(time.mul_f64(DRAIN_SHARE)).min(*next);
+                *kill_at = end.min(*kill_at);
+            }
             Phase::Awaited { kill_at }
             | Phase::Asked { kill_at, .. }
             | Phase::Left { kill_at, .. } => *kill_at = end.min(*kill_at),
@@ -181,12 +197,29 @@ impl Life {
         let end = now.after(time);
         match &mut self.phase {
             Phase::Awaited { kill_at } => *kill_at = end.max(*kill_at),
-            Phase::Asked { next, kill_at, .. } => {
+            Phase::Drained { next, kill_at } | Phase::Asked { next, kill_at, .. } => {
                 *next = end.max(*next);
                 *kill_at = end.max(*kill_at);
             }
             Phase::Spawning
             | Phase::Running
+            | Phase::Killed { .. }
+            | Phase::Left { .. }
+            | Phase::LeftKilled { .. } => {}
+        }
+    }
+
+    /// Its standard input has ended, and it is to end within `time`: half of that for what it has
+    /// still to read, then the stop signals.
+    pub fn drain(&mut self, time: Duration, now: Time) {
+        match self.phase {
+            Phase::Spawning | Phase::Running => {
+                let next = now.after(time.mul_f64(DRAIN_SHARE));
+                self.phase = Phase::Drained { next, kill_at: now.after(time) };
+            }
+            Phase::Awaited { .. }
+            | Phase::Drained { .. }
+            | Phase::Asked { .. }
             | Phase::Killed { .. }
             | Phase::Left { .. }
             | Phase::LeftKilled { .. } => {}
@@ -200,6 +233,7 @@ impl Life {
                 self.phase = Phase::Awaited { kill_at: now.after(time) };
             }
             Phase::Awaited { .. }
+            | Phase::Drained { .. }
             | Phase::Asked { .. }
             | Phase::Killed { .. }
             | Phase::Left { .. }
@@ -207,10 +241,11 @@ impl Life {
         }
     }
 
-    /// The stop command failed: the signals after all, in the time that is left.
+    /// The stop command failed, or the end of its input did not end it: the signals after all, in
+    /// the time that is left.
     pub fn ask_after_all(&mut self, stop: &Stop, now: Time) -> Option<Due> {
         match self.phase {
-            Phase::Awaited { kill_at } => {
+            Phase::Awaited { kill_at } | Phase::Drained { kill_at, .. } => {
                 self.phase = Phase::Running;
                 self.ask(stop, None, kill_at.since(now), now)
             }
@@ -229,9 +264,9 @@ impl Life {
             Phase::Spawning | Phase::Running => {
                 Phase::Left { exit, kill_at: now.after(time.min(LEFTOVERS_TIME_MAX)) }
             }
-            Phase::Awaited { kill_at } | Phase::Asked { kill_at, .. } => {
-                Phase::Left { exit, kill_at }
-            }
+            Phase::Awaited { kill_at }
+            | Phase::Drained { kill_at, .. }
+            | Phase::Asked { kill_at, .. } => Phase::Left { exit, kill_at },
             // They were killed with it, and had their time while it had its.
             Phase::Killed { times, again } => Phase::LeftKilled { exit, times, again },
             Phase::Left { .. } | Phase::LeftKilled { .. } => self.phase,
@@ -246,6 +281,8 @@ impl Life {
         match self.phase {
             Phase::Spawning | Phase::Running => self.kill(stop, Some(Overdue::Limit), now),
             Phase::Awaited { .. } => self.kill(stop, Some(Overdue::Stop), now),
+            Phase::Drained { kill_at, .. } if now < kill_at => self.ask_after_all(stop, now),
+            Phase::Drained { .. } => self.kill(stop, Some(Overdue::Stop), now),
             Phase::Asked { step, next: _, kill_at } => {
                 let following = step.saturating_add(1);
                 match self.step(stop, following) {
@@ -270,9 +307,11 @@ impl Life {
             now.after(KILL_AGAIN_AFTER.saturating_mul(1 << times.min(8)))
         };
         self.phase = match self.phase {
-            Phase::Spawning | Phase::Running | Phase::Awaited { .. } | Phase::Asked { .. } => {
-                Phase::Killed { times: 1, again: again(0) }
-            }
+            Phase::Spawning
+            | Phase::Running
+            | Phase::Awaited { .. }
+            | Phase::Drained { .. }
+            | Phase::Asked { .. } => Phase::Killed { times: 1, again: again(0) },
             Phase::Killed { times, .. } => {
                 Phase::Killed { times: times.saturating_add(1), again: again(times) }
             }

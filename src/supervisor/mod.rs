@@ -279,6 +279,7 @@ impl Supervisor {
                 | Action::Reply { .. }
                 | Action::TellAbove(_)
                 | Action::ReadPlan
+                | Action::EndInput { .. }
                 | Action::Release { .. }
                 | Action::Forget { .. } => {}
             }
@@ -864,12 +865,32 @@ impl Supervisor {
             let role = Role::StopCommand { main: run };
             Some(self.spawn(index, role, Some(now.after(time))))
         } else {
-            self.ask(run, &spec, first, time, now);
+            if self.has_ended_input(index) {
+                let service = spec.name.clone();
+                self.actions.push_back(Action::EndInput { service });
+                if let Some(life) = self.lives.get_mut(&run) {
+                    life.drain(time, now);
+                }
+                self.note_deadline(run);
+            } else {
+                self.ask(run, &spec, first, time, now);
+            }
             None
         };
         let (ran, was_ready) = (now.since(since), now.since(ready));
         let stopping = Stopping { run, command, end: None, ran, was_ready, cause, unfit };
         self.enter(index, State::Stopping(stopping), now);
+    }
+
+    /// Whether its standard input comes from other services, none of which runs: then its end is
+    /// what ends it, with nothing lost that is still on the way.
+    fn has_ended_input(&self, index: Index) -> bool {
+        let Some(service) = self.services.get(index.0) else { return false };
+        let name = &service.spec.name;
+        // Also one that a reload has given another reader, and that still runs as it was.
+        let writes = |other: &&Service| other.spec.log.consumers().any(|it| it == name);
+        let mut writers = self.services.iter().filter(writes);
+        service.spec.is_consumer && writers.all(|writer| writer.state.is_at_rest())
     }
 
     /// Leaves no more than `time` to what is on its way down already.
@@ -986,6 +1007,7 @@ impl Supervisor {
             | Action::Reply { .. }
             | Action::TellAbove(_)
             | Action::ReadPlan
+            | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::Forget { .. } => None,
         };
@@ -1023,6 +1045,7 @@ impl Supervisor {
             | Action::Reply { .. }
             | Action::TellAbove(_)
             | Action::ReadPlan
+            | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::Forget { .. } => false,
         })

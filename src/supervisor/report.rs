@@ -300,9 +300,10 @@ fn trouble(probe: Option<&Probe>, probing: &Probing) -> String {
 fn kill_at(life: &Life) -> Option<Time> {
     match life.phase {
         Phase::Spawning | Phase::Running => life.limit,
-        Phase::Awaited { kill_at } | Phase::Asked { kill_at, .. } | Phase::Left { kill_at, .. } => {
-            Some(kill_at)
-        }
+        Phase::Awaited { kill_at }
+        | Phase::Drained { kill_at, .. }
+        | Phase::Asked { kill_at, .. }
+        | Phase::Left { kill_at, .. } => Some(kill_at),
         Phase::Killed { .. } | Phase::LeftKilled { .. } => None,
     }
 }

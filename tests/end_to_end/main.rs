@@ -25,6 +25,7 @@ mod hostile;
 mod notify;
 mod output;
 mod panic;
+mod pipelines;
 mod probe;
 mod ready;
 mod sandbox;

@@ -295,7 +295,9 @@ fn watcher_differences<'a>(
     };
     let file = |target: &LogTarget| match target {
         LogTarget::File(path) => Some(path.to_str().unwrap().to_owned()),
-        LogTarget::Console | LogTarget::Discard | LogTarget::Inherit => None,
+        LogTarget::Console | LogTarget::Discard | LogTarget::Inherit | LogTarget::Service(_) => {
+            None
+        }
     };
     let stream = |key: &str| watcher[key]["filename"].as_str().map(str::to_owned);
     let directory = text("working_dir").map(PathBuf::from);

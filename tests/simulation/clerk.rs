@@ -228,6 +228,12 @@ impl Clerk {
                     question.names.remove(service);
                 }
             }
+            Action::EndInput { service } => {
+                for process in truth.processes.values().filter(|process| !process.gone) {
+                    let writes = process.consumers.contains(service);
+                    assert!(!writes, "{} writes to {service} and lives", process.service);
+                }
+            }
             Action::TellAbove(Above::Ready) => {
                 assert!(!std::mem::replace(&mut self.told_ready, true), "READY=1 is told twice");
                 self.ready_now = true;

@@ -303,6 +303,7 @@ impl Situation {
             | Action::Tell(_)
             | Action::Reply { .. }
             | Action::TellAbove(_)
+            | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::ReadPlan
             | Action::Forget { .. } => None,
@@ -535,6 +536,7 @@ impl Situation {
             LifePhase::Spawning
             | LifePhase::Running
             | LifePhase::Awaited { .. }
+            | LifePhase::Drained { .. }
             | LifePhase::Asked { .. } => "",
         };
         match life.role {

@@ -1,10 +1,9 @@
 //! The shipped loop on a simulated world: virtual clock, scripted processes, an oracle that looks
 //! on after every event.
 //!
-//! `stories`, `readiness`, `requests` and `on_request` tell what onit does, one situation each;
-//! `swarm` throws
-//! seeds at it
-//! (`SEED=n` replays one with its trace, `SEEDS=n` runs that many); `exhaustive` visits every
+//! `stories`, `readiness`, `requests`, `on_request` and `pipelines` tell what onit does, one
+//! situation each; `swarm` throws seeds at it (`SEED=n` replays one with its trace, `SEEDS=n` runs
+//! that many); `exhaustive` visits every
 //! state × goal × event and compares with docs/state-machine.md (`UPDATE=1` rewrites it).
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +22,7 @@ mod clerk;
 mod exhaustive;
 mod on_request;
 mod oracle;
+mod pipelines;
 mod readiness;
 mod requests;
 mod rng;

@@ -155,6 +155,7 @@ impl Oracle {
             | Action::Tell(_)
             | Action::Reply { .. }
             | Action::TellAbove(_)
+            | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::ReadPlan
             | Action::Forget { .. } => {}
@@ -858,6 +859,7 @@ impl Oracle {
             let Some(patience) = self.runs.get(run).and_then(|run| run.patience) else { continue };
             match life.phase {
                 LifePhase::Awaited { kill_at }
+                | LifePhase::Drained { kill_at, .. }
                 | LifePhase::Asked { kill_at, .. }
                 | LifePhase::Left { kill_at, .. } => {
                     assert!(kill_at <= patience.after(ROUNDING), "{run} is given too much time");

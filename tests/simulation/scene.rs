@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use onit::service::{
     Announcement, Argv, Backoff, Check, Condition, Consequence, Dependency, Health, Kind,
-    Leftovers, Name, Pattern, Plan, Probe, Purpose, Readiness, Reload, ReloadBy, Remedy, Restart,
-    Role, Scope, Signal, Spec, StopStep, SuccessCode, Time,
+    Leftovers, LogTarget, Name, Pattern, Plan, Probe, Purpose, Readiness, Reload, ReloadBy, Remedy,
+    Restart, Role, Scope, Signal, Spec, StopStep, SuccessCode, Time,
 };
 use onit::supervisor::{
     Above, Answer, Ask, Dependents, Milestone, Rules, Sender, Supervisor, Ticket,
@@ -214,6 +214,19 @@ impl Actor {
 
     pub fn after(mut self, name: &str) -> Self {
         self.spec.after.push(Name::new(name).unwrap());
+        self
+    }
+
+    /// What it writes is read by `name`.
+    pub fn writes_to(self, name: &str) -> Self {
+        let mut actor = self.after(name);
+        actor.spec.log.stdout = LogTarget::Service(Name::new(name).unwrap());
+        actor
+    }
+
+    /// It reads what others write.
+    pub fn consumer(mut self) -> Self {
+        self.spec.is_consumer = true;
         self
     }
 

@@ -17,6 +17,8 @@ pub struct Script {
     pub heeds: Heeds,
     /// How it ends when it heeds a signal; none: by that signal.
     pub farewell: Option<Exit>,
+    /// How long after the end of its input it ends by itself, with 0; none: it does not.
+    pub ends_with_input: Option<Duration>,
     /// Processes it started, there from its exec on.
     pub relatives: Vec<Relative>,
     /// For a stop command: after this long the process it is to stop ends with 0.
@@ -115,6 +117,7 @@ pub fn runs() -> Script {
         exit: Exit::Code(0),
         heeds: Heeds::All(Duration::ZERO),
         farewell: None,
+        ends_with_input: None,
         relatives: Vec::new(),
         stops: None,
         says: Vec::new(),
@@ -122,6 +125,11 @@ pub fn runs() -> Script {
         finding: "",
         undying: false,
     }
+}
+
+/// Runs until its input ends, and this long after that.
+pub fn reads(delay: Duration) -> Script {
+    Script { ends_with_input: Some(delay), ..runs() }
 }
 
 /// Runs until it is killed.

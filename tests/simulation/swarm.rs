@@ -9,7 +9,8 @@ use std::time::Duration;
 use onit::service::notify::{Message, Watchdog};
 use onit::service::{
     Announcement, Argv, Backoff, Check, Condition, Consequence, Errno, Exit, Failure, Health, Kind,
-    Pattern, Probe, Readiness, Reload, ReloadBy, Remedy, Restart, Scope, Signal, SuccessCode,
+    LogTarget, Pattern, Probe, Readiness, Reload, ReloadBy, Remedy, Restart, Scope, Signal,
+    SuccessCode,
 };
 use onit::supervisor::{Ask, Dependents, HealthLevel, Milestone, Sender};
 
@@ -173,6 +174,22 @@ fn asked_scene(seed: u64) -> Scene {
         let services = scene.actors.iter_mut().filter(|actor| actor.spec.kind != Kind::Main);
         for actor in services {
             actor.spec.autostart = !rng.chance(30);
+        }
+    }
+    if scene.actors.len() > 1 && rng.chance(30) {
+        let reader = rng.below(scene.actors.len() - 1);
+        let (before, after) = scene.actors.split_at_mut(reader + 1);
+        if let Some(reader) = before.last_mut() {
+            reader.spec.is_consumer = true;
+            for script in &mut reader.main {
+                script.ends_with_input = rng.chance(70).then(|| rng.up_to(secs(2)));
+            }
+            let name = reader.spec.name.to_string();
+            for writer in after.iter_mut().filter(|_| rng.chance(60)) {
+                if writer.spec.kind != Kind::Main {
+                    *writer = writer.clone().writes_to(&name);
+                }
+            }
         }
     }
     let mut sources = scene.actors.clone();
@@ -445,6 +462,10 @@ fn without_danglers(sources: &mut [Actor]) {
     for actor in sources {
         actor.spec.depends_on.retain(|dependency| names.contains(&dependency.name));
         actor.spec.after.retain(|other| names.contains(other));
+        let after = &actor.spec.after;
+        if actor.spec.log.consumers().any(|consumer| !after.contains(consumer)) {
+            actor.spec.log.stdout = LogTarget::Console;
+        }
     }
 }
 

@@ -28,6 +28,9 @@ use crate::script::{Exec, Relative, Reloads, Script, Word};
 /// A scene that takes longer than this many turns will never end.
 const TURNS_MAX: usize = 100_000;
 
+/// Until something that has to wait for another is tried again.
+const SOON: Duration = Duration::from_millis(1);
+
 /// Something that happened, or was done.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -57,6 +60,8 @@ pub struct Process {
     pub role: Role,
     pub script: Script,
     pub keeps_leftovers: bool,
+    /// Who reads what it writes.
+    pub consumers: Vec<Name>,
     /// Whether it has a notify socket, and another way to say that it is ready.
     pub speaks: (bool, bool),
     pub leader: Leader,
@@ -77,6 +82,8 @@ pub enum Leader {
 enum Happening {
     Executed(RunId),
     LeaderEnds(RunId, Exit),
+    /// It comes to the end of its input.
+    InputEnded(RunId),
     RelativeEnds(RunId, u64),
     StrangerEnds(u64),
     Says(RunId, Word),
@@ -117,8 +124,10 @@ impl World {
     pub fn new(scene: Arc<Scene>) -> Self {
         let plan = scene.plan();
         // What the oracle knows nothing of; the clerk does.
-        let is_usual =
-            |spec: &Spec| spec.autostart && spec.after_exit_arguments.permanent_failure().is_none();
+        let is_usual = |spec: &Spec| {
+            let is_permanent = spec.after_exit_arguments.permanent_failure().is_some();
+            spec.autostart && !is_permanent && !spec.is_consumer
+        };
         let is_plain = !scene.is_asked()
             && !scene.is_watched()
             && scene.actors.iter().all(|actor| is_usual(&actor.spec));
@@ -200,6 +209,7 @@ impl World {
             service: spec.name.clone(),
             role,
             script,
+            consumers: spec.log.consumers().cloned().collect(),
             keeps_leftovers: spec.stop.leftovers == Leftovers::Keep,
             speaks: (
                 spec.notifies() && role == Role::Main,
@@ -287,6 +297,19 @@ impl World {
         }
     }
 
+    fn end_input(&mut self, service: &Name) {
+        let readers = self.truth.processes.iter().filter(|(_, process)| {
+            let runs = !process.gone && !matches!(process.script.exec, Exec::Hangs);
+            process.service == *service && process.role == Role::Main && runs
+        });
+        let ends: Vec<_> = readers
+            .filter_map(|(run, process)| Some((*run, process.script.ends_with_input?)))
+            .collect();
+        for (run, delay) in ends {
+            self.plan_for(delay, Happening::InputEnded(run));
+        }
+    }
+
     fn sweep(&mut self, signal: Signal) {
         self.told_to_say_alone = true;
         for run in self.truth.processes.keys().copied().collect::<Vec<_>>() {
@@ -320,6 +343,14 @@ impl World {
         match what {
             Happening::Executed(run) => self.executed(run),
             Happening::LeaderEnds(run, exit) => self.leader_ends(run, exit),
+            Happening::InputEnded(run) => {
+                match self.truth.processes.get(&run).map(|process| process.leader) {
+                    // It will find that out when it runs.
+                    Some(Leader::Executing) => self.plan_for(SOON, Happening::InputEnded(run)),
+                    Some(Leader::Running) => self.leader_ends(run, Exit::Code(0)),
+                    Some(Leader::Ended) | None => {}
+                }
+            }
             Happening::RelativeEnds(run, id) => self.relative_ends(run, id),
             Happening::Says(run, word) => self.says(run, word),
             Happening::Told(run) => self.told_to_reload(run),
@@ -611,6 +642,7 @@ impl Host for World {
             Action::Reply { answer, .. } => !matches!(**answer, Answer::Progress(_)),
             Action::Spawn { .. }
             | Action::Kill { .. }
+            | Action::EndInput { .. }
             | Action::Report(_)
             | Action::Forget { .. } => true,
         };
@@ -624,6 +656,7 @@ impl Host for World {
             Action::Spawn { run, service, role } => self.spawn(run, &service, role),
             Action::Kill { run, signal, scope } => self.kill(run, signal, scope),
             Action::Sweep { signal } => self.sweep(signal),
+            Action::EndInput { service } => self.end_input(&service),
             Action::Report(notice) => self.said.push(notice.to_string()),
             Action::Reply { ticket, answer } => self.answers.push((ticket, *answer)),
             Action::TellAbove(word) => self.above.push(word),
@@ -818,6 +851,7 @@ fn words(action: &Action, names: &mut BTreeMap<RunId, String>) -> String {
         Action::Reply { ticket, answer } => format!("answer {}: {}", ticket.0, reply(answer)),
         Action::ReadPlan => "read the plan".to_owned(),
         Action::TellAbove(word) => format!("tell above: {word:?}"),
+        Action::EndInput { service } => format!("end the input of {service}"),
         Action::Release { service } => format!("release {service}"),
         Action::Forget { service } => format!("forget {service}"),
     }

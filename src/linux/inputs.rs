@@ -1,0 +1,91 @@
+//! The pipes from service to service: what one writes is the standard input of the other.
+//!
+//! onit holds both ends and takes nothing out. So neither side notices that the other is started
+//! again, and nothing is lost on the way.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::pipe2;
+
+use super::relay::{errno, unread};
+use crate::service::{Failure, Name};
+
+/// The pipes there are, by who reads from them.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pipes: BTreeMap<Name, Pipe>,
+}
+
+/// The two ends. Both are blocking, since services have them as they are.
+#[derive(Debug)]
+struct Pipe {
+    reader: OwnedFd,
+    /// None: it has been closed, for the reader to see the end.
+    writer: Option<OwnedFd>,
+}
+
+impl Inputs {
+    /// Makes sure that there is a pipe to `consumer` which can be written to.
+    ///
+    /// # Errors
+    /// No descriptors are to be had.
+    pub(super) fn open(&mut self, consumer: &Name) -> Result<(), Failure> {
+        if let Some(pipe) = self.pipes.get(consumer)
+            && let Some(writer) = &pipe.writer
+        {
+            // A program that made an end non-blocking did so for all who will ever have it; see
+            // fcntl(2).
+            for end in [&pipe.reader, writer] {
+                let _ = fcntl(end, FcntlArg::F_SETFL(OFlag::empty()));
+            }
+            return Ok(());
+        }
+        let failed = |error| Failure::errno("open", "a pipe between services", errno(error));
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+        // For services that run as another user and open /dev/stdout, or /dev/stdin, which lead
+        // here. Through the descriptor it works in any case, so this may fail.
+        let _ = fchmod(&writer, Mode::from_bits_truncate(0o666));
+        self.forget(consumer);
+        self.pipes.insert(consumer.clone(), Pipe { reader, writer: Some(writer) });
+        Ok(())
+    }
+
+    /// The end that is read from, if there is a pipe.
+    pub(super) fn reader(&self, consumer: &Name) -> Option<RawFd> {
+        self.pipes.get(consumer).map(|pipe| pipe.reader.as_raw_fd())
+    }
+
+    /// The end that is written to, if there is a pipe which has not ended.
+    pub(super) fn writer(&self, consumer: &Name) -> Option<RawFd> {
+        Some(self.pipes.get(consumer)?.writer.as_ref()?.as_raw_fd())
+    }
+
+    /// Gives up our end to write to: when nobody else has one, the reader comes to the end.
+    pub(super) fn end(&mut self, consumer: &Name) {
+        if let Some(pipe) = self.pipes.get_mut(consumer) {
+            pipe.writer = None;
+        }
+    }
+
+    /// Nobody reads any more. What is still in the pipe is lost, which is said.
+    pub(super) fn forget(&mut self, consumer: &Name) {
+        if let Some(pipe) = self.pipes.remove(consumer) {
+            say_loss(consumer, &pipe);
+        }
+    }
+
+    /// It is over: whatever nobody has read is lost.
+    pub(super) fn forget_all(&mut self) {
+        std::mem::take(&mut self.pipes).into_iter().for_each(|(name, pipe)| say_loss(&name, &pipe));
+    }
+}
+
+fn say_loss(consumer: &Name, pipe: &Pipe) {
+    let bytes = unread(&pipe.reader);
+    if bytes > 0 {
+        log::warn!("{bytes} bytes that {consumer} was to read are lost: it has ended without");
+    }
+}
