@@ -570,7 +570,7 @@ impl<'a> Loader<'a> {
             [] => return,
             [other] => match kinds.get(other) {
                 Some((Kind::Service, _)) => {
-                    if !spec.after.contains(other) {
+                    if !spec.waits_for().any(|known| known == other) {
                         spec.after.push(other.clone());
                     }
                     return;

@@ -26,6 +26,10 @@ pub struct Dialect {
     has_s6_files: bool,
     /// Whether `down` and `log/` mean something.
     has_down_and_log: bool,
+    /// Whether `finish` means something.
+    has_finish: bool,
+    /// Whether the logger in `log/` has a `finish` like any service.
+    has_whole_loggers: bool,
 }
 
 /// runit: <http://smarden.org/runit/runsv.8>.
@@ -36,6 +40,8 @@ pub const RUNIT: Dialect = Dialect {
     finish_time: FINISH_TIME,
     has_s6_files: false,
     has_down_and_log: true,
+    has_finish: true,
+    has_whole_loggers: false,
 };
 
 /// s6: <https://skarnet.org/software/s6/servicedir.html>.
@@ -45,6 +51,8 @@ pub const S6: Dialect = Dialect {
     finish_time: 5000,
     has_s6_files: true,
     has_down_and_log: true,
+    has_finish: true,
+    has_whole_loggers: true,
 };
 
 /// A longrun of s6-rc, which s6-supervise keeps running:
@@ -57,6 +65,10 @@ impl Dialect {
     pub fn is_s6(self) -> bool {
         self.has_s6_files
     }
+
+    fn of_logger(self) -> Self {
+        Self { has_finish: self.has_whole_loggers, ..self }
+    }
 }
 
 const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
@@ -64,12 +76,7 @@ const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> Option
 }
 
 /// The files that are not read yet, or mean nothing here, and what is said of them.
-const NOT_READ: [(&str, &str); 5] = [
-    (
-        "log",
-        "its logger is not run: what it writes goes to the console, each line after the name of its \
-         service",
-    ),
+const NOT_READ: [(&str, &str); 4] = [
     ("control", "the scripts in it are not run: a signal is sent as it is"),
     ("check", "nobody runs it: `[ready]` with `exec` does what it is for"),
     ("lock-fd", "no lock is taken: there is one onit"),
@@ -89,9 +96,13 @@ pub const RUNIT_OPTIONS: &[OptionInfo] = &[
         "`after_exit` with `after_exit_arguments = \"runit\"`; 60 s and not for ever",
     ),
     option("down", Mapped, "`autostart = false`"),
-    option("log/", Remarked, NOT_READ[0].1),
-    option("control/", Remarked, NOT_READ[1].1),
-    option("check", Remarked, NOT_READ[2].1),
+    option(
+        "log/",
+        Mapped,
+        "a service `NAME-log`, and `log.stdout = \"service:NAME-log\"`; its own `finish` is not run",
+    ),
+    option("control/", Remarked, NOT_READ[0].1),
+    option("check", Remarked, NOT_READ[1].1),
     option("supervise/", Dropped, "`onit status` knows; `sv` is not served yet"),
     option("env/", Dropped, "for scripts, which find it where it is"),
 ];
@@ -106,9 +117,9 @@ pub const S6_OPTIONS: &[OptionInfo] = &[
     option("timeout-kill", Mapped, "`stop.timeout`"),
     option("down-signal", Mapped, "`stop.signal`"),
     option("reload-signal", Mapped, "`reload.signal`"),
-    option("log/", Remarked, NOT_READ[0].1),
-    option("lock-fd", Remarked, NOT_READ[3].1),
-    option("flag-newpidns", Remarked, NOT_READ[4].1),
+    option("log/", Mapped, "a service `NAME-log`, and `log.stdout = \"service:NAME-log\"`"),
+    option("lock-fd", Remarked, NOT_READ[2].1),
+    option("flag-newpidns", Remarked, NOT_READ[3].1),
     option("max-death-tally", Dropped, "for s6-permafailon, which asks s6-supervise"),
     option("flag-timeout-killpg", Dropped, "nobody of a service is left, in whatever group"),
     option("nosetsid", Dropped, "a service has a session of its own"),
@@ -174,7 +185,7 @@ pub fn read(source: &Source<'_>, dialect: Dialect) -> Reading {
     let mut reader = Reader { source, dialect, notes: Notes::default() };
     let mut services = Vec::new();
     for path in directories(source.files, source.path) {
-        services.extend(reader.service(&path).map(Sheet::described));
+        services.extend(reader.with_logger(&path).map(Sheet::described));
     }
     reader.scanner();
     let Notes { problems, remarks } = reader.notes;
@@ -189,29 +200,57 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The service of a directory, and the one that reads what it writes.
+    fn with_logger(&mut self, path: &Path) -> impl Iterator<Item = Sheet> + use<> {
+        let mut service = self.service(path);
+        let log = path.join("log");
+        let has_logger =
+            self.dialect.has_down_and_log && is_file(self.source.files, &log.join("run"));
+        let mut logger = None;
+        if let Some(service) = service.as_mut().filter(|_| has_logger) {
+            let name = format!("{}/log", self.directory(path).1);
+            logger = self.named(&log, &name, self.dialect.of_logger());
+            if let Some(logger) = &logger {
+                let consumer = format!("service:{}", logger.name);
+                service.text("log.stdout", consumer, &self::place(&log));
+            }
+        }
+        service.into_iter().chain(logger)
+    }
+
     /// The service of a directory; said and none, if it is none.
     pub(super) fn service(&mut self, path: &Path) -> Option<Sheet> {
-        let place = place(path);
+        let name = self.directory(path).1;
+        self.named(path, &name, self.dialect)
+    }
+
+    /// A directory as a path without surroundings, and what it is called.
+    fn directory(&self, path: &Path) -> (PathBuf, String) {
         let absolute = self.source.surroundings.directory.join(path);
-        let text = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
-        let text = text.unwrap_or_default();
-        let Some(name) = sheet::name(&text) else {
+        let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
+        (absolute, name.unwrap_or_default())
+    }
+
+    fn named(&mut self, path: &Path, text: &str, dialect: Dialect) -> Option<Sheet> {
+        let place = place(path);
+        let (absolute, _) = self.directory(path);
+        let Some(name) = sheet::name(text) else {
             self.notes.problem(&place, format!("`{text}` is no name of a service"));
             return None;
         };
-        if name.as_str() != text {
+        if name.as_str() != text.replace("/log", "-log") {
             let what = format!("{text} is called {name}: names have letters, digits and `_.@-`");
             self.notes.remark(&place, Some(&name), None, what);
         }
         let mut sheet = Sheet::new(name, place.clone());
         sheet.text("directory", literal(&absolute.display().to_string()), &place);
         let mut command = self.script(path, "run")?;
-        if self.dialect.run_is_told_its_name {
-            command.push(literal(&text));
+        if dialect.run_is_told_its_name {
+            command.push(literal(text));
         }
         let script = self::place(&path.join("run"));
         sheet.list("command", command, &script);
-        if self.dialect.has_down_and_log && is_file(self.source.files, &path.join("down")) {
+        if dialect.has_down_and_log && is_file(self.source.files, &path.join("down")) {
             sheet.boolean("autostart", false, &self::place(&path.join("down")));
         }
         sheet.text("on_failure", "continue", &place);
@@ -220,22 +259,20 @@ impl Reader<'_> {
         sheet.text("backoff.max", "5s", &place);
         sheet.text("backoff.reset_after", "1s", &place);
         sheet.number("backoff.limit", 0, &place);
-        self.finish(path, &mut sheet);
-        if self.dialect.has_s6_files {
+        if dialect.has_finish {
+            self.finish(path, &mut sheet);
+        }
+        if dialect.has_s6_files {
             self.s6_files(path, &mut sheet);
         }
         for (file, what) in NOT_READ {
             let found = path.join(file);
             let is_there = match file {
-                "log" => {
-                    self.dialect.has_down_and_log && is_file(self.source.files, &found.join("run"))
-                }
                 "control" => self.source.files.list(&found).is_ok_and(|names| !names.is_empty()),
                 _ => is_file(self.source.files, &found),
             };
             if is_there {
-                let key = (file == "log").then_some("log.stdout");
-                self.notes.remark(&self::place(&found), Some(&sheet.name), key, what);
+                self.notes.remark(&self::place(&found), Some(&sheet.name), None, what);
             }
         }
         Some(sheet)

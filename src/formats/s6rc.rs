@@ -12,7 +12,7 @@ use super::sheet::{self, Notes, Sheet, literal};
 use crate::config::Files;
 use crate::config::file::At;
 use crate::config::foreign::Reading;
-use crate::service::{Place, Problem};
+use crate::service::{Name, Place, Problem};
 
 const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
     OptionInfo { section: "NAME/", name, fate, becomes }
@@ -36,9 +36,9 @@ pub const OPTIONS: &[OptionInfo] = &[
         Mapped,
         "the bundles that are started; who is in neither has `autostart = false`",
     ),
-    option("producer-for", Remarked, "its output goes to the console"),
-    option("consumer-for", Remarked, "`autostart = false`: nobody feeds it"),
-    option("pipeline-name", Dropped, "a bundle of both ends of a pipe"),
+    option("producer-for", Mapped, "`log.stdout = \"service:NAME\"`, and `depends_on`"),
+    option("consumer-for", Mapped, "its producers say it themselves; whom `pipeline-name` means"),
+    option("pipeline-name", Mapped, "a bundle of all that is in the pipeline"),
     option("timeout-up", Remarked, "a oneshot may take as long as it likes"),
     option("timeout-down", Dropped, "the time of a stop is bounded as a whole"),
     option("flag-essential, flag-recommended", Dropped, "for s6-rc itself"),
@@ -95,6 +95,7 @@ pub fn read(source: &Source<'_>) -> Reading {
     for path in definitions(source.files, source.path) {
         compiler.definition(&path);
     }
+    compiler.pipelines(source.path);
     compiler.depend(source.path);
     compiler.start();
     let Compiler { reader, definitions } = compiler;
@@ -134,15 +135,39 @@ impl Compiler<'_> {
 
     fn longrun(&mut self, path: &Path, mut sheet: Sheet) -> Definition {
         if let Some(At { value, place }) = self.reader.word(path, "producer-for") {
-            let what = format!("what it writes goes to the console, and not to {value}");
-            self.reader.notes.remark(&place, Some(&sheet.name), Some("log.stdout"), what);
-        }
-        if let Some(At { place, .. }) = self.reader.word(path, "consumer-for") {
-            let what = "it is not started: what it would read goes to the console";
-            self.reader.notes.remark(&place, Some(&sheet.name), Some("autostart"), what);
-            sheet.boolean("autostart", false, &place);
+            let consumer = sheet::name(&value);
+            let consumer = consumer.as_ref().map_or(value.as_str(), Name::as_str);
+            sheet.text("log.stdout", format!("service:{consumer}"), &place);
+            sheet.add("depends_on", consumer, &place);
         }
         Definition::Service(sheet)
+    }
+
+    /// The bundles that the ends of pipelines name: all that a pipeline consists of.
+    fn pipelines(&mut self, source: &Path) {
+        let names: Vec<String> = self.definitions.keys().cloned().collect();
+        for name in &names {
+            let path = source.join(name);
+            let Some(At { value: pipeline, place }) = self.reader.word(&path, "pipeline-name")
+            else {
+                continue;
+            };
+            let mut members = Vec::new();
+            let mut producers = vec![At { value: name.clone(), place: place.clone() }];
+            while let Some(producer) = producers.pop() {
+                let is_new = !members.iter().any(|known: &At<_>| known.value == producer.value);
+                if is_new && names.contains(&producer.value) {
+                    producers.extend(self.names(&source.join(&producer.value), "consumer-for"));
+                    members.push(producer);
+                }
+            }
+            if self.definitions.contains_key(&pipeline) {
+                let what = format!("there is a definition of `{pipeline}` already");
+                self.reader.notes.problem(&place, what);
+                continue;
+            }
+            self.definitions.insert(pipeline, Definition::Bundle(members));
+        }
     }
 
     fn oneshot(&mut self, path: &Path, text: &str) -> Option<Definition> {

@@ -292,14 +292,20 @@ COLOUR = light blue
 const SCRIPT: &str = r#"#!/bin/sh
 what=${PWD##*/}.${0##*/}
 number=1
+line=
+if [ "$what" = log.run ]; then read -r line; fi
 while ! mkdir "$TRACE/$what.$number" 2>/dev/null; do number=$((number + 1)); done
 {
     echo "arguments: $0 $*"
     echo "user: $(id -u) $(id -g) $(id -G)"
     echo "umask: $(umask)"
+    echo "directory: ${PWD#*/services/}"
+    echo "input: $(readlink /proc/self/fd/0 | sed 's/:.*//') $line"
+    echo "before it:" $(ls "$TRACE" | grep "^${PWD##*/}[.]" | grep -v "^$what.$number$")
     env | sort | grep -vE '^(PWD|OLDPWD|SHLVL|_|TRACE)=' | grep -vE '^ONIT_'
 } > "$TRACE/$what.$number/new"
 mv "$TRACE/$what.$number/new" "$TRACE/$what.$number/found"
+echo "written by $what.$number"
 case $what.$number in
     *.finish.*) exit 0 ;;
     fails.run.1) exit 3 ;;
@@ -308,7 +314,8 @@ case $what.$number in
 esac
 "#;
 
-/// Three services with their `finish`, one that is down, and one that is hidden.
+/// Three services with their `finish`, one of them with a logger, one that is down, and one that is
+/// hidden.
 fn service_directories(folder: &Path) {
     let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     for name in ["steady", "fails", "dies", "asleep", ".hidden"] {
@@ -320,6 +327,10 @@ fn service_directories(folder: &Path) {
         }
     }
     fs::write(folder.join("asleep/down"), "").expect("our own folder");
+    let log = folder.join("fails/log");
+    fs::create_dir_all(&log).expect("our own folder");
+    fs::write(log.join("run"), SCRIPT).expect("our own folder");
+    fs::set_permissions(log.join("run"), mode(0o755)).expect("our own file");
 }
 
 /// The same directories under both: the same scripts run, as often and with the same arguments.
@@ -339,8 +350,8 @@ fn compare_directories(program: &str, format: &str) -> Result<(), String> {
     assert!(found.is_some() || !ci, "cannot run: {}", missing());
     let path = found.ok_or_else(missing)?;
     let folder = scratch(format);
-    // steady, fails twice and its finish, dies twice and its finish.
-    let starts = 7;
+    // steady, fails twice, its finish and its logger, dies twice and its finish.
+    let starts = 8;
     let mut traces = Vec::new();
     for name in ["original", "onit"] {
         let services = folder.join(name).join("services");
