@@ -19,6 +19,10 @@ pub const FINISH_TIME: u64 = 60_000;
 /// makes one to put its script into it, and well below the second within which one is to start.
 pub const RESCAN_TIME: Duration = Duration::from_millis(200);
 
+/// How many commands of `sv` may wait for the loop; what is written beyond that is not heard. The
+/// loop takes all of them in a turn, so it is a bound for who writes without end.
+pub const SUPERVISE_ORDERS_MAX: usize = 1024;
+
 /// How many directories are watched at most; the kernel has a limit for each user, and others of
 /// the same user have a share in it.
 pub const WATCHED_DIRECTORIES_MAX: usize = 1024;

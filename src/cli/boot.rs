@@ -274,6 +274,7 @@ fn supervise(
         seed,
         tells_above: linux.tells_above(),
     };
+    linux.expect(&plan);
     let mut supervisor = Supervisor::new(plan, rules);
     let code = run::run(&mut supervisor, &mut linux);
     let end = supervisor.end_of_budget().unwrap_or_default();

@@ -165,6 +165,7 @@ impl<'a> Check<'a> {
             root: self.root(),
             limits: self.limits(),
             environment: self.environment(),
+            supervise: self.path("supervise"),
             forward_signals: self.forward_signals(),
             ..default
         };

@@ -186,6 +186,12 @@ pub const SERVICE: &[Key] = &[
     ),
     key("after_exit_timeout", "duration", "`5s`", "How long each of them may take."),
     key(
+        "supervise",
+        "absolute path",
+        "none",
+        "A directory that is kept as runit's `supervise/`, for `sv` and `svstat`.",
+    ),
+    key(
         "forward_signals",
         "list of signal names",
         "none",

@@ -26,6 +26,8 @@ pub struct Dialect {
     has_s6_files: bool,
     /// Whether `down` and `log/` mean something.
     has_down_and_log: bool,
+    /// Whether it keeps `supervise/` as sv(8) knows it.
+    has_sv: bool,
     /// Whether `finish` means something.
     has_finish: bool,
     /// Whether the logger in `log/` has a `finish` like any service.
@@ -42,6 +44,7 @@ pub const RUNIT: Dialect = Dialect {
     has_down_and_log: true,
     has_finish: true,
     has_whole_loggers: false,
+    has_sv: true,
 };
 
 /// s6: <https://skarnet.org/software/s6/servicedir.html>.
@@ -53,6 +56,7 @@ pub const S6: Dialect = Dialect {
     has_down_and_log: true,
     has_finish: true,
     has_whole_loggers: true,
+    has_sv: false,
 };
 
 /// A longrun of s6-rc, which s6-supervise keeps running:
@@ -76,12 +80,13 @@ const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> Option
 }
 
 /// The files that are not read yet, or mean nothing here, and what is said of them.
-const NOT_READ: [(&str, &str); 4] = [
-    ("control", "the scripts in it are not run: a signal is sent as it is"),
-    ("check", "nobody runs it: `[ready]` with `exec` does what it is for"),
+const NOT_READ: [(&str, &str); 2] = [
     ("lock-fd", "no lock is taken: there is one onit"),
     ("flag-newpidns", "it gets no PID namespace of its own"),
 ];
+
+/// What is said of a script in `control/` that has no counterpart.
+const OTHER_CONTROL: &str = "is not run: what it stands for is done as it is";
 
 /// What stands in a directory of runit's, and what becomes of it.
 pub const RUNIT_OPTIONS: &[OptionInfo] = &[
@@ -101,9 +106,16 @@ pub const RUNIT_OPTIONS: &[OptionInfo] = &[
         Mapped,
         "a service `NAME-log`, and `log.stdout = \"service:NAME-log\"`; its own `finish` is not run",
     ),
-    option("control/", Remarked, NOT_READ[0].1),
-    option("check", Remarked, NOT_READ[1].1),
-    option("supervise/", Dropped, "`onit status` knows; `sv` is not served yet"),
+    option("control/t", Mapped, "`stop.command`; TERM follows if it fails"),
+    option("control/u", Mapped, "`before_start`, whatever its exit code"),
+    option("control/h", Mapped, "`reload.command`"),
+    option("control/…", Remarked, OTHER_CONTROL),
+    option("check", Dropped, "`sv start` and `sv check` run it themselves"),
+    option(
+        "supervise/",
+        Mapped,
+        "`supervise`: kept for `sv` and `svstat`, where it can be written",
+    ),
     option("env/", Dropped, "for scripts, which find it where it is"),
 ];
 
@@ -118,8 +130,8 @@ pub const S6_OPTIONS: &[OptionInfo] = &[
     option("down-signal", Mapped, "`stop.signal`"),
     option("reload-signal", Mapped, "`reload.signal`"),
     option("log/", Mapped, "a service `NAME-log`, and `log.stdout = \"service:NAME-log\"`"),
-    option("lock-fd", Remarked, NOT_READ[2].1),
-    option("flag-newpidns", Remarked, NOT_READ[3].1),
+    option("lock-fd", Remarked, NOT_READ[0].1),
+    option("flag-newpidns", Remarked, NOT_READ[1].1),
     option("max-death-tally", Dropped, "for s6-permafailon, which asks s6-supervise"),
     option("flag-timeout-killpg", Dropped, "nobody of a service is left, in whatever group"),
     option("nosetsid", Dropped, "a service has a session of its own"),
@@ -259,6 +271,11 @@ impl Reader<'_> {
         sheet.text("backoff.max", "5s", &place);
         sheet.text("backoff.reset_after", "1s", &place);
         sheet.number("backoff.limit", 0, &place);
+        if dialect.has_sv {
+            let kept = absolute.join("supervise").display().to_string();
+            sheet.text("supervise", literal(&kept), &place);
+            self.control(path, &mut sheet);
+        }
         if dialect.has_finish {
             self.finish(path, &mut sheet);
         }
@@ -267,15 +284,39 @@ impl Reader<'_> {
         }
         for (file, what) in NOT_READ {
             let found = path.join(file);
-            let is_there = match file {
-                "control" => self.source.files.list(&found).is_ok_and(|names| !names.is_empty()),
-                _ => is_file(self.source.files, &found),
-            };
-            if is_there {
+            if dialect.has_s6_files && is_file(self.source.files, &found) {
                 self.notes.remark(&self::place(&found), Some(&sheet.name), None, what);
             }
         }
         Some(sheet)
+    }
+
+    /// The scripts that runsv runs instead of a signal, or before a start.
+    fn control(&mut self, path: &Path, sheet: &mut Sheet) {
+        let folder = path.join("control");
+        let mut names = self.source.files.list(&folder).unwrap_or_default();
+        names.sort();
+        for name in names {
+            let found = folder.join(&name);
+            // Others are passed over by runsv as well.
+            if !self.source.files.is_executable(&found) {
+                continue;
+            }
+            let place = place(&found);
+            match name.to_str() {
+                Some("t") => sheet.list("stop.command", ["./control/t"], &place),
+                Some("h") => sheet.list("reload.command", ["./control/h"], &place),
+                Some("u") => {
+                    let words = ["sh", "-c", "./control/u || :"];
+                    let command = At { value: sheet::list(words, &place), place: place.clone() };
+                    sheet.set("before_start", Value::List(vec![command]), &place);
+                }
+                Some(_) | None => {
+                    let what = format!("control/{} {OTHER_CONTROL}", name.to_string_lossy());
+                    self.notes.remark(&place, Some(&sheet.name), None, what);
+                }
+            }
+        }
     }
 
     /// How a script is run: as it is, or, where nobody may execute it, as its first line says.

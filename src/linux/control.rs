@@ -308,12 +308,17 @@ impl Control {
                 Ask::Status { names }
             }
         };
+        let ticket = self.ticket();
         let client = self.clients.get_mut(&id)?;
-        self.last_ticket = self.last_ticket.saturating_add(1);
-        let ticket = Ticket(self.last_ticket);
         client.ticket = Some(ticket);
         self.tickets.insert(ticket, id);
         Some(Event::Asked { ticket, ask })
+    }
+
+    /// A ticket for a question. The answer to one that no client has is heard by nobody.
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.last_ticket = self.last_ticket.saturating_add(1);
+        Ticket(self.last_ticket)
     }
 
     // ---- being answered ----

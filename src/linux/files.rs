@@ -84,6 +84,21 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), Errno> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
+/// Replaces the file `path`, or makes it: who reads it finds the old text or the new one.
+///
+/// # Errors
+/// What the system says; the old one is there then.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Errno> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut options = OpenOptions::new();
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let mut file =
+        options.write(true).create(true).truncate(true).custom_flags(flags).open(&new)?;
+    file.write_all(bytes)?;
+    Ok(std::fs::rename(new, path)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;

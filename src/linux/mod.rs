@@ -37,6 +37,7 @@ pub mod signals;
 pub mod sources;
 pub mod spawn;
 pub mod step_down;
+mod supervise;
 pub mod tail;
 pub mod terminal;
 pub mod thread;
@@ -59,10 +60,10 @@ use crate::limits::{
 };
 use crate::run::Host;
 use crate::service::{
-    Announcement, Exit, Failure, Kind, Leftovers, Level, Place, Problem, Role, RunId, Scope,
-    Signal, Spec, Time,
+    Announcement, Exit, Failure, Kind, Leftovers, Level, Pattern, Place, Plan, Problem, Role,
+    RunId, Scope, Signal, Spec, Time,
 };
-use crate::supervisor::{Action, Event, Sender, Wake};
+use crate::supervisor::{Action, Ask, Dependents, Event, Sender, Wake};
 
 use above::Above;
 use channels::{Channels, Finding, Newline};
@@ -80,6 +81,7 @@ use runs::{Remains, Run, Runs, Start};
 use signals::Signals;
 use sources::{Load, Sources};
 use spawn::{ExecResult, Handover, Order, Original, Started};
+use supervise::{Order as Asked, Supervise};
 use tail::Tail;
 use terminal::Terminal;
 
@@ -92,6 +94,7 @@ pub struct Linux {
     control: Control,
     sources: Sources,
     rescan: Option<Arc<Rescan>>,
+    supervise: Supervise,
     above: Option<Above>,
     hall: Hall,
     sightings: Arc<Sightings>,
@@ -174,6 +177,7 @@ impl Linux {
             control,
             sources,
             rescan: parts.rescan,
+            supervise: Supervise::default(),
             above,
             hall: Hall::default(),
             sightings,
@@ -667,6 +671,32 @@ impl Linux {
         timeout.into_iter().chain(wait).min()
     }
 
+    /// Keeps what `sv` looks for, for the services of this plan.
+    pub fn expect(&mut self, plan: &Plan) {
+        let watched = self.supervise.expect(plan).map(|heard| {
+            // Without it orders are not heard, and `sv` says that they take too long.
+            heard.map(|heard| self.reactor.watch(heard, Token::Orders))
+        });
+        if let Err(failure) = watched {
+            log::warn!("{failure}; sv and svstat do not find the services");
+        }
+    }
+
+    /// What `sv` has written is asked as if a client had.
+    fn take_orders(&mut self, events: &mut Vec<Event>) {
+        for (name, order) in self.supervise.take() {
+            let names = vec![Pattern::new(name.as_str())];
+            let wait = false;
+            let ask = match order {
+                Asked::Up => Ask::Start { names, wait },
+                Asked::Down => Ask::Stop { names, dependents: Dependents::Keep, wait },
+                Asked::Again => Ask::Restart { names, wait },
+                Asked::Signal(signal) => Ask::Signal { names, signal },
+            };
+            events.push(Event::Asked { ticket: self.control.ticket(), ask });
+        }
+    }
+
     /// Whether whoever started onit wants to be told how it is.
     #[must_use]
     pub fn tells_above(&self) -> bool {
@@ -696,6 +726,11 @@ impl Host for Linux {
                 let runs = &self.runs;
                 let pid = |run| runs.alive(run).map(|run| run.pid);
                 let scene = scene(&self.clock, &pid);
+                if let Some(run) = change.report.state.run() {
+                    self.supervise.note(&change.report, pid(run));
+                } else {
+                    self.supervise.note(&change.report, None);
+                }
                 self.control.tell(*change, &self.reactor, &scene, &mut self.found);
             }
             Action::Reply { ticket, answer } => {
@@ -726,6 +761,7 @@ impl Host for Linux {
             Action::Release { service } => self.listeners.close(&service),
             Action::Forget { service } => {
                 self.listeners.close(&service);
+                self.supervise.forget(&service);
                 self.console.close(&service);
             }
         }
@@ -768,6 +804,9 @@ impl Host for Linux {
                 }
                 Token::Sources => {
                     let read = self.sources.take();
+                    if let Some(Ok(plan)) = &read {
+                        self.expect(plan);
+                    }
                     events.extend(read.map(|result| Event::PlanRead { result }));
                 }
                 Token::Changes => self.rescan.iter().for_each(|rescan| rescan.has_changed()),
@@ -777,6 +816,7 @@ impl Host for Linux {
                     let (signal, sender) = (Signal::HUP, Sender::Process);
                     events.push(Event::Signalled { signal, sender });
                 }
+                Token::Orders => self.take_orders(events),
                 Token::Exec(run) => self.look_at_start(run, events),
                 Token::Notify(run) | Token::Newline(run) | Token::Finding(run) => {
                     self.hear(run, events);

@@ -26,6 +26,8 @@ pub enum Token {
     Changes,
     /// It has not changed for a moment.
     Settled,
+    /// `sv` has given orders.
+    Orders,
     /// A line that is waited for has been written.
     Lines,
     /// The notify socket of a run.
@@ -121,6 +123,7 @@ impl Token {
             Self::Lines => (0, 3),
             Self::Changes => (0, 4),
             Self::Settled => (0, 5),
+            Self::Orders => (0, 6),
             Self::Exec(run) => (1, run.0),
             Self::Client(client) => (2, client),
             Self::Notify(run) => (3, run.0),
@@ -143,6 +146,7 @@ impl Token {
             (_, 3) => Self::Lines,
             (_, 4) => Self::Changes,
             (_, 5) => Self::Settled,
+            (_, 6) => Self::Orders,
             (_, _) => Self::Signals,
         }
     }
@@ -174,6 +178,7 @@ mod tests {
             Token::Lines,
             Token::Changes,
             Token::Settled,
+            Token::Orders,
         ];
         for token in runs.chain(clients).chain(single) {
             assert_eq!(Token::decode(token.encode()), token);

@@ -66,6 +66,8 @@ impl Signal {
     pub const USR2: Self = Self(12);
     /// A write nobody will read.
     pub const PIPE: Self = Self(13);
+    /// A timer has run out.
+    pub const ALRM: Self = Self(14);
     /// Please end.
     pub const TERM: Self = Self(15);
     /// A child ended, stopped or went on.

@@ -251,6 +251,8 @@ pub struct Spec {
     pub log: Log,
     /// Whether what other services write comes in on its standard input.
     pub is_consumer: bool,
+    /// Kept as runit's `supervise/` of the service; none: nothing is.
+    pub supervise: Option<PathBuf>,
     /// Signals to onit that are passed on to it.
     pub forward_signals: Vec<Signal>,
 }
@@ -362,6 +364,7 @@ impl Spec {
             environment: Environment::default(),
             log: Log::default(),
             is_consumer: false,
+            supervise: None,
             forward_signals: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@
 
 mod peers;
 mod site;
+mod sv;
 
 use std::time::{Duration, Instant};
 

@@ -45,10 +45,10 @@ esac
 "#;
 
 /// A running supervisor; killed with us, or when it is forgotten.
-struct Supervisor(Child);
+pub(crate) struct Supervisor(Child);
 
 impl Supervisor {
-    fn start(command: &mut Command, log: &Path) -> Self {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
         let output = fs::File::create(log).expect("a file for the output");
         command.stdin(Stdio::null());
         command.stdout(output.try_clone().expect("a second descriptor")).stderr(output);
@@ -56,7 +56,7 @@ impl Supervisor {
     }
 
     /// Ends it with this signal, and waits until it has ended.
-    fn end(mut self, signal: Signal) {
+    pub(crate) fn end(mut self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
         kill(pid, signal).expect("it is our child, and not yet waited for");
         self.0.wait().expect("our own child");
