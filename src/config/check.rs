@@ -165,12 +165,28 @@ impl<'a> Check<'a> {
             root: self.root(),
             limits: self.limits(),
             environment: self.environment(),
+            timeout: self.timeout(kind, place),
             supervise: self.path("supervise"),
             forward_signals: self.forward_signals(),
             ..default
         };
         let (after, restart_with) = (self.names("after"), self.names("restart_with"));
         Draft { spec, depends_on: self.depends_on(), consumers, after, restart_with }
+    }
+
+    fn timeout(&mut self, kind: Kind, file: &Place) -> Option<Duration> {
+        let timeout = self.duration("timeout")?;
+        match (kind, self.own_place_of("timeout", file)) {
+            (Kind::Oneshot, _) => Some(timeout),
+            // What holds for all is for those whom it can concern.
+            (Kind::Service | Kind::Main, None) => None,
+            (Kind::Service | Kind::Main, Some(place)) => {
+                let problem = Problem::new(place, "only a oneshot has a `timeout`");
+                let hint = "for its start there is `ready.timeout`, for its stop `stop.timeout`";
+                self.problems.push(problem.hint(hint));
+                None
+            }
+        }
     }
 
     fn restart(&mut self, kind: Kind, place: &Place) -> Restart {

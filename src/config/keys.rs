@@ -47,6 +47,12 @@ pub const SERVICE: &[Key] = &[
         "A service is kept running; a oneshot runs once, to its end.",
     ),
     key(
+        "timeout",
+        "duration",
+        "none",
+        "How long a oneshot may take. Then it is stopped, and has failed.",
+    ),
+    key(
         "autostart",
         "boolean",
         "`true`",
@@ -223,7 +229,8 @@ pub const SERVICE: &[Key] = &[
         "stop.command",
         "command",
         "none",
-        "Run instead of the signal, with ONIT_MAIN_PID; the signal follows if it fails.",
+        "Run instead of the signal, with ONIT_MAIN_PID; the signal follows if it fails. For a \
+         oneshot that has completed: what it did is undone by this when it is stopped.",
     ),
     key("stop.timeout", "duration", "`10s`", "From the first signal to the KILL."),
     key("stop.scope", "`process`, `group`", "`process`", "Who gets the signal."),

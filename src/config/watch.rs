@@ -347,7 +347,7 @@ impl Check<'_> {
     }
 
     /// Where a key stands, if that is in the service's own file.
-    fn own_place_of(&self, key: &str, file: &Place) -> Option<Place> {
+    pub(super) fn own_place_of(&self, key: &str, file: &Place) -> Option<Place> {
         self.place_of(key).filter(|place| place.file == file.file)
     }
 }

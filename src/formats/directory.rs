@@ -415,7 +415,7 @@ impl Reader<'_> {
         }
     }
 
-    fn milliseconds(&mut self, path: &Path, file: &str) -> Option<At<u64>> {
+    pub(super) fn milliseconds(&mut self, path: &Path, file: &str) -> Option<At<u64>> {
         let At { value, place } = self.word(path, file)?;
         match value.parse() {
             Ok(value) => Some(At { value, place }),
@@ -428,7 +428,7 @@ impl Reader<'_> {
 }
 
 /// So many milliseconds, as a person writes them.
-fn duration(milliseconds: u64) -> String {
+pub(super) fn duration(milliseconds: u64) -> String {
     match milliseconds.checked_rem(1000) {
         Some(0) => format!("{}s", milliseconds / 1000),
         Some(_) | None => format!("{milliseconds}ms"),

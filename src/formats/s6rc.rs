@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Source;
 use super::directory::{self, Reader, is_file, place};
-use super::options::Fate::{Dropped, Mapped, Remarked};
+use super::options::Fate::{Dropped, Mapped};
 use super::options::{Fate, OptionInfo};
 use super::sheet::{self, Notes, Sheet, literal};
 use crate::config::Files;
@@ -28,7 +28,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         "`command`, split at blanks; with `{` in it by execlineb; an empty one is a bundle of what it \
          depends on",
     ),
-    option("down", Remarked, "nothing is run when a oneshot is to be down"),
+    option("down", Mapped, "`stop.command`: it undoes the oneshot when that is stopped"),
     option("dependencies.d/, dependencies", Mapped, "`depends_on`: ready, or completed"),
     option("contents.d/, contents", Mapped, "whom a dependency on a bundle means"),
     option(
@@ -39,8 +39,12 @@ pub const OPTIONS: &[OptionInfo] = &[
     option("producer-for", Mapped, "`log.stdout = \"service:NAME\"`, and `depends_on`"),
     option("consumer-for", Mapped, "its producers say it themselves; whom `pipeline-name` means"),
     option("pipeline-name", Mapped, "a bundle of all that is in the pipeline"),
-    option("timeout-up", Remarked, "a oneshot may take as long as it likes"),
-    option("timeout-down", Dropped, "the time of a stop is bounded as a whole"),
+    option(
+        "timeout-up",
+        Mapped,
+        "`timeout` of a oneshot, `ready.timeout` of a longrun that says so",
+    ),
+    option("timeout-down", Mapped, "`stop.timeout`, unless there is a `timeout-kill`"),
     option("flag-essential, flag-recommended", Dropped, "for s6-rc itself"),
     option("data/, env/", Dropped, "for scripts, which find them where they are"),
 ];
@@ -56,12 +60,6 @@ const BUILT_IN: [&str; 6] = [
     "legacy-services",
     "s6rc-fdholder",
     "s6rc-oneshot-runner",
-];
-
-/// Files that have no counterpart, and what is said of them.
-const REMARKS: [(&str, &str); 2] = [
-    ("down", "it is not run: nothing happens when a oneshot is to be down"),
-    ("timeout-up", "it has no limit: a oneshot may take as long as it likes"),
 ];
 
 /// Whether a directory holds source definitions.
@@ -140,6 +138,12 @@ impl Compiler<'_> {
             sheet.text("log.stdout", format!("service:{consumer}"), &place);
             sheet.add("depends_on", consumer, &place);
         }
+        if sheet.has("ready.fd") {
+            self.time(path, "timeout-up", "ready.timeout", &mut sheet);
+        }
+        if !sheet.has("stop.timeout") {
+            self.time(path, "timeout-down", "stop.timeout", &mut sheet);
+        }
         Definition::Service(sheet)
     }
 
@@ -185,19 +189,28 @@ impl Compiler<'_> {
         sheet.text("type", "oneshot", &place);
         // A failure keeps those from starting that depend on it, and ends nothing.
         sheet.text("on_failure", "continue", &place);
-        let Some(command) = self.command(&value, &up, &place, &sheet) else {
+        let Some(command) = self.command(&value, &up, &place, (&sheet, "command")) else {
             // A milestone: whoever depends on it depends on what it depends on.
             return Some(Definition::Bundle(self.names(path, "dependencies")));
         };
         sheet.list("command", command, &place);
-        for (file, what) in REMARKS {
-            let found = path.join(file);
-            if is_file(self.reader.source.files, &found) {
-                let place = directory::place(&found);
-                self.reader.notes.remark(&place, Some(&sheet.name), None, what);
+        if let Some(At { value, place }) = self.reader.word(path, "down") {
+            let key = (&sheet, "stop.command");
+            let command = self.command(&value, &path.join("down"), &place, key);
+            if let Some(command) = command {
+                sheet.list("stop.command", command, &place);
             }
         }
+        self.time(path, "timeout-up", "timeout", &mut sheet);
+        self.time(path, "timeout-down", "stop.timeout", &mut sheet);
         Some(Definition::Service(sheet))
+    }
+
+    /// A file of milliseconds as the value of a key; 0 is for ever.
+    fn time(&mut self, path: &Path, file: &str, key: &'static str, sheet: &mut Sheet) {
+        if let Some(At { value: value @ 1.., place }) = self.reader.milliseconds(path, file) {
+            sheet.text(key, directory::duration(value), &place);
+        }
     }
 
     /// The words of an `up`, which execlineb would read: mostly there is no more to it than that.
@@ -207,7 +220,7 @@ impl Compiler<'_> {
         text: &str,
         up: &Path,
         place: &Place,
-        sheet: &Sheet,
+        (sheet, key): (&Sheet, &'static str),
     ) -> Option<Vec<String>> {
         let is_comment = |line: &&str| line.trim_start().starts_with('#');
         let lines: Vec<&str> = text.lines().filter(|line| !is_comment(line)).collect();
@@ -215,7 +228,7 @@ impl Compiler<'_> {
         if text.contains(['{', '}', '"', '\\', '$', '#']) {
             let up = self.reader.source.surroundings.directory.join(up);
             let what = "it is execline: the image needs execlineb for it";
-            self.reader.notes.remark(place, Some(&sheet.name), Some("command"), what);
+            self.reader.notes.remark(place, Some(&sheet.name), Some(key), what);
             let words = ["execlineb", "-P"].map(str::to_owned);
             return Some(words.into_iter().chain([literal(&up.display().to_string())]).collect());
         }

@@ -274,10 +274,11 @@ impl Linux {
             input,
             environment: &self.environment,
             main_pid: match role {
-                Role::StopCommand { main } | Role::Reload { main } => {
+                Role::StopCommand { main: Some(main) } | Role::Reload { main } => {
                     self.runs.alive(main).map(|run| run.pid)
                 }
-                Role::Main
+                Role::StopCommand { main: None }
+                | Role::Main
                 | Role::BeforeStart { .. }
                 | Role::Probe { .. }
                 | Role::AfterExit { .. } => None,

@@ -1466,7 +1466,7 @@ mod tests {
             assert_eq!(child.stat(6), child.0.as_raw(), "a session of its own");
         };
         check(Role::BeforeStart { index: 0 }, &[]);
-        check(Role::StopCommand { main: RunId(1) }, &[("ONIT_MAIN_PID", "42")]);
+        check(Role::StopCommand { main: Some(RunId(1)) }, &[("ONIT_MAIN_PID", "42")]);
         let after = |exit| Role::AfterExit { index: 0, exit };
         let ended = |code, signal| [("ONIT_EXIT_CODE", code), ("ONIT_EXIT_SIGNAL", signal)];
         check(after(Exit::Code(3)), &ended("3", ""));

@@ -31,10 +31,10 @@ pub enum Role {
         /// Whose pid the command finds in `ONIT_MAIN_PID`.
         main: RunId,
     },
-    /// The stop command, which asks the run `main` to end.
+    /// The stop command, which asks the run `main` to end, or undoes what a oneshot has done.
     StopCommand {
-        /// Whose pid the command finds in `ONIT_MAIN_PID`.
-        main: RunId,
+        /// Whose pid the command finds in `ONIT_MAIN_PID`; none: there is nobody left to stop.
+        main: Option<RunId>,
     },
     /// The `after_exit` command at this index.
     AfterExit {

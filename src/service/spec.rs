@@ -251,6 +251,8 @@ pub struct Spec {
     pub log: Log,
     /// Whether what other services write comes in on its standard input.
     pub is_consumer: bool,
+    /// How long a oneshot may take; none: as long as it likes.
+    pub timeout: Option<Duration>,
     /// Kept as runit's `supervise/` of the service; none: nothing is.
     pub supervise: Option<PathBuf>,
     /// Signals to onit that are passed on to it.
@@ -364,6 +366,7 @@ impl Spec {
             environment: Environment::default(),
             log: Log::default(),
             is_consumer: false,
+            timeout: None,
             supervise: None,
             forward_signals: Vec::new(),
         }

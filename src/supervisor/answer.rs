@@ -274,8 +274,8 @@ impl Supervisor {
         for index in &targets {
             let Some(service) = self.services.get_mut(index.0) else { continue };
             let changed = match service.state {
-                // What has done its work is not undone by a stop.
-                State::Completed { .. } => false,
+                // What has done its work stays done, unless it is said how to undo it.
+                State::Completed { .. } if !service.is_to_undo() => false,
                 State::Down => std::mem::replace(&mut service.goal, Goal::Down) != Goal::Down,
                 State::Failed { .. } => {
                     service.goal = Goal::Down;
@@ -287,7 +287,8 @@ impl Supervisor {
                 | State::Unready(_)
                 | State::Up(_)
                 | State::Stopping(_)
-                | State::Backoff { .. } => {
+                | State::Backoff { .. }
+                | State::Completed { .. } => {
                     std::mem::replace(&mut service.goal, Goal::Down) != Goal::Down
                 }
             };
@@ -715,7 +716,13 @@ impl Outcome {
 impl Service {
     /// Whether it is no longer wanted, and not yet at rest.
     fn is_leaving(&self) -> bool {
-        self.goal != Goal::Up && !self.state.is_at_rest()
+        self.goal != Goal::Up && (!self.state.is_at_rest() || self.is_to_undo())
+    }
+
+    /// Whether it has done its work, and has a command to undo that.
+    pub(super) fn is_to_undo(&self) -> bool {
+        let is_done = matches!(self.state, State::Completed { .. });
+        is_done && self.spec.kind == Kind::Oneshot && self.spec.stop.command.is_some()
     }
 
     /// Whether it is on its way down to become something else, or is about to be.

@@ -14,7 +14,8 @@ pub struct Life {
     pub service: Index,
     /// What it is for.
     pub role: Role,
-    /// When it is killed if nobody asked it to end before: the limit of a hook.
+    /// When it is killed if nobody asked it to end before: the limit of a hook, or, for the
+    /// command of a oneshot, when it is asked.
     pub limit: Option<Time>,
     /// Where in its life it is.
     pub phase: Phase,
@@ -132,6 +133,22 @@ impl Life {
             | Phase::Drained { .. }
             | Phase::Asked { .. }
             | Phase::Killed { .. } => None,
+        }
+    }
+
+    /// Whether it is the command of a oneshot that has been at work for longer than it may.
+    #[must_use]
+    pub fn is_too_long(&self, now: Time) -> bool {
+        match self.phase {
+            Phase::Spawning | Phase::Running => {
+                self.role == Role::Main && self.limit.is_some_and(|limit| limit <= now)
+            }
+            Phase::Awaited { .. }
+            | Phase::Drained { .. }
+            | Phase::Asked { .. }
+            | Phase::Killed { .. }
+            | Phase::Left { .. }
+            | Phase::LeftKilled { .. } => false,
         }
     }
 

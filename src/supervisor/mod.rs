@@ -578,13 +578,14 @@ impl Supervisor {
         &mut self,
         index: Index,
         run: RunId,
-        main: RunId,
+        main: Option<RunId>,
         result: Result<Exit, Failure>,
         now: Time,
     ) {
         let Some(service) = self.services.get(index.0) else { return };
         let State::Stopping(stopping) = &service.state else { return };
-        if stopping.command != Some(run) || stopping.run == run {
+        let is_too_late = main.is_some() && stopping.run == run;
+        if stopping.command != Some(run) || is_too_late {
             return;
         }
         let role = Role::StopCommand { main };
@@ -595,7 +596,9 @@ impl Supervisor {
         };
         let spec = service.spec.clone();
         self.report(Notice::HookFailed { service: spec.name.clone(), role, end });
-        if let Some(life) = self.lives.get_mut(&main) {
+        if let Some(main) = main
+            && let Some(life) = self.lives.get_mut(&main)
+        {
             let due = life.ask_after_all(&spec.stop, now);
             self.send(main, due);
         }
@@ -805,7 +808,7 @@ impl Supervisor {
             Some(Argv { .. }) => {
                 (Role::BeforeStart { index: at }, Some(now.after(BEFORE_START_TIME_MAX)))
             }
-            None => (Role::Main, None),
+            None => (Role::Main, service.spec.timeout.map(|time| now.after(time))),
         };
         let run = self.spawn(index, role, limit);
         self.enter(index, State::Starting { run }, now);
@@ -844,6 +847,7 @@ impl Supervisor {
         let (spec, state) = (service.spec.clone(), service.state.clone());
         let is_executed = !matches!(state, State::Starting { .. });
         let (run, since, ready) = match state {
+            State::Completed { .. } if service.is_to_undo() => return self.undo(index, time, now),
             State::Down | State::Completed { .. } | State::Failed { .. } => return,
             State::Waiting | State::Backoff { .. } => return self.come_to_rest(index, now),
             // It has not even been started yet.
@@ -862,7 +866,7 @@ impl Supervisor {
                 life.wait(time, now);
             }
             self.note_deadline(run);
-            let role = Role::StopCommand { main: run };
+            let role = Role::StopCommand { main: Some(run) };
             Some(self.spawn(index, role, Some(now.after(time))))
         } else {
             if self.has_ended_input(index) {
@@ -891,6 +895,16 @@ impl Supervisor {
         let writes = |other: &&Service| other.spec.log.consumers().any(|it| it == name);
         let mut writers = self.services.iter().filter(writes);
         service.spec.is_consumer && writers.all(|writer| writer.state.is_at_rest())
+    }
+
+    /// Runs the stop command of a oneshot that has done its work.
+    fn undo(&mut self, index: Index, time: Duration, now: Time) {
+        let role = Role::StopCommand { main: None };
+        let run = self.spawn(index, role, Some(now.after(time)));
+        let (command, end, cause, unfit) = (Some(run), None, Cause::Asked, None);
+        let (ran, was_ready) = (Duration::ZERO, Duration::ZERO);
+        let stopping = Stopping { run, command, end, ran, was_ready, cause, unfit };
+        self.enter(index, State::Stopping(stopping), now);
     }
 
     /// Leaves no more than `time` to what is on its way down already.
@@ -1057,7 +1071,7 @@ impl Supervisor {
         while let Some(index) = free.pop_front() {
             let Some(service) = self.services.get(index.0) else { continue };
             let time = self.time_for(index, service.spec.stop.timeout, now);
-            if !service.state.is_at_rest() {
+            if !service.state.is_at_rest() || service.is_to_undo() {
                 // Coming to rest, now or later, releases those it waits for.
                 self.stop(index, time, first, now);
                 continue;
@@ -1077,7 +1091,10 @@ impl Supervisor {
             Phase::Serving if everyone_at_rest => {
                 let code = self.first_failure.unwrap_or(0);
                 self.shut_down(code, By::NothingLeft { code }, None, now);
-                self.go_on_stopping(now);
+                // Something may be to be undone.
+                if self.at_rest == self.services.len() {
+                    self.go_on_stopping(now);
+                }
             }
             Phase::Stopping(_) if everyone_at_rest => self.go_on_stopping(now),
             Phase::Serving
@@ -1250,6 +1267,14 @@ impl Supervisor {
         let Some(life) = self.lives.get_mut(&run) else { return };
         let Some(service) = self.services.get(life.service.0) else { return };
         let role = life.role;
+        if let Some(time) = service.spec.timeout
+            && life.is_too_long(now)
+        {
+            let index = life.service;
+            life.limit = None;
+            self.note_deadline(run);
+            return self.end_unfit(index, Unfit::TooLong { time }, now);
+        }
         let due = life.overdue(&service.spec.stop, now);
         let name = service.spec.name.clone();
         match due.and_then(|due| due.overdue) {
@@ -1268,9 +1293,8 @@ impl Supervisor {
                     Role::Reload { .. } => {
                         service.spec.reload.as_ref().map_or(Duration::ZERO, |it| it.timeout)
                     }
-                    Role::Main | Role::Probe { .. } | Role::StopCommand { .. } => {
-                        service.spec.stop.timeout
-                    }
+                    Role::Main => service.spec.timeout.unwrap_or_default(),
+                    Role::Probe { .. } | Role::StopCommand { .. } => service.spec.stop.timeout,
                 };
                 let patience = Patience::Limit(longest);
                 self.report(Notice::Killing { service: name, role, patience });

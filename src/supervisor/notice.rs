@@ -192,13 +192,14 @@ pub enum By {
 }
 
 impl Notice {
-    /// The service, if it says that one ended because it was not ready in time: what it wrote last
+    /// The service, if it says that one ended because it was not ready, or done, in time: what it
+    /// wrote last
     /// may say why.
     #[must_use]
     pub fn ended_unready(&self) -> Option<&Name> {
         let Self::Ended { service, end: End::Unfit { why, .. }, .. } = self else { return None };
         match why {
-            Unfit::NotReady { .. } | Unfit::NeverReady => Some(service),
+            Unfit::NotReady { .. } | Unfit::TooLong { .. } | Unfit::NeverReady => Some(service),
             Unfit::Unhealthy { .. } => None,
         }
     }
@@ -357,6 +358,7 @@ impl fmt::Display for End {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooLong { time } => write!(f, "not done within {}", Rounded(*time)),
             Self::NotReady { time, finding } if finding.is_empty() => {
                 write!(f, "not ready within {}", Rounded(*time))
             }
@@ -435,7 +437,7 @@ mod tests {
             Notice::ShuttingDown { by: By::Service { service: web(), code: 3 } },
             "stopping everything: web has ended (exit code 3)",
         );
-        let role = Role::StopCommand { main: RunId(1) };
+        let role = Role::StopCommand { main: Some(RunId(1)) };
         check(
             Notice::HookFailed {
                 service: web(),

@@ -37,7 +37,7 @@ impl Shutdown {
         let mut wishes = vec![Duration::ZERO; services.len()];
         // In start order what a service waits for comes before it, so its wish is known.
         for (at, service) in services.iter().enumerate() {
-            let alive = !service.state.is_at_rest();
+            let alive = !service.state.is_at_rest() || service.is_to_undo();
             let mut longest = Duration::ZERO;
             for other in &service.waits_for {
                 longest = longest.max(wishes.get(other.0).copied().unwrap_or_default());

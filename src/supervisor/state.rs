@@ -190,6 +190,11 @@ pub enum Unfit {
         /// What kept it from being ready, as far as that is known; may be empty.
         finding: String,
     },
+    /// A oneshot took longer than it may.
+    TooLong {
+        /// How long it had.
+        time: Duration,
+    },
     /// It has closed the descriptor on which it was to say that it is ready.
     NeverReady,
     /// It was not well any more.

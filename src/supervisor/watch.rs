@@ -245,7 +245,7 @@ impl Supervisor {
     }
 
     /// Ends what runs of a service because it is not as it is to be.
-    fn end_unfit(&mut self, index: Index, unfit: Unfit, now: Time) {
+    pub(super) fn end_unfit(&mut self, index: Index, unfit: Unfit, now: Time) {
         let Some(service) = self.services.get(index.0) else { return };
         let time = self.time_for(index, service.spec.stop.timeout, now);
         self.end_run(index, time, None, Cause::Own, Some(unfit), now);

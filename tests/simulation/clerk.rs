@@ -366,8 +366,10 @@ impl Clerk {
                     names.extend(self.dependents(&names, view));
                 }
                 for name in names {
-                    let state = &find(view, &name).unwrap().state;
-                    if !matches!(state, State::Completed { .. }) {
+                    let service = find(view, &name).unwrap();
+                    let spec = &service.spec;
+                    let is_undone = spec.kind == Kind::Oneshot && spec.stop.command.is_some();
+                    if is_undone || !matches!(service.state, State::Completed { .. }) {
                         self.permit(&name, now);
                         self.paused.insert(name);
                     }
@@ -559,7 +561,7 @@ impl Clerk {
         let alive = truth.processes.iter().filter(|(_, p)| p.service == *name && !p.gone);
         let mut others = alive.filter(|(_, p)| !is_helper(p)).map(|(run, _)| *run);
         match role {
-            Role::StopCommand { main } => assert!(others.all(|other| other == main)),
+            Role::StopCommand { main } => assert!(others.all(|other| Some(other) == main)),
             Role::Probe { main, purpose } => {
                 self.invariant_probes_are_of_what_runs(name, main, purpose, truth, now);
             }

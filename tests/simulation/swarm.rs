@@ -232,6 +232,9 @@ fn watched_scene(seed: u64) -> Scene {
         if actor.spec.kind == Kind::Service && rng.chance(70) {
             look_after(rng, actor);
         }
+        if actor.spec.kind == Kind::Oneshot && rng.chance(20) {
+            actor.spec.timeout = Some(rng.pick(&[millis(10), secs(1), secs(10)]));
+        }
         let others: Vec<Actor> =
             looked_after.iter().filter(|other| other.spec.kind != Kind::Main).cloned().collect();
         if actor.spec.kind == Kind::Service && !others.is_empty() && rng.chance(20) {
@@ -531,7 +534,8 @@ fn actor(rng: &mut Rng, at: usize) -> Actor {
         let hook = hook(rng);
         actor = actor.after_exit(hook);
     }
-    if rng.chance(15) {
+    // Of a oneshot with one the oracle knows nothing.
+    if rng.chance(if actor.spec.kind == Kind::Oneshot { 3 } else { 15 }) {
         actor.spec.stop.command = Some(Argv::new::<&str>("stop", Vec::new()));
         let delay = rng.up_to(secs(2));
         let script = if rng.chance(60) { stops(delay) } else { hook(rng) };

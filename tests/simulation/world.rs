@@ -14,8 +14,8 @@ use onit::limits::EVENTS_A_TURN_MAX;
 use onit::run::Host;
 use onit::service::notify::Message;
 use onit::service::{
-    Announcement, Exit, Leftovers, Name, Place, Plan, Problem, Purpose, Role, RunId, Scope, Signal,
-    Spec, Time,
+    Announcement, Exit, Kind, Leftovers, Name, Place, Plan, Problem, Purpose, Role, RunId, Scope,
+    Signal, Spec, Time,
 };
 use onit::supervisor::{Above, Action, Answer, Event, Outcome, Report, Supervisor, Ticket, Wake};
 
@@ -126,7 +126,9 @@ impl World {
         // What the oracle knows nothing of; the clerk does.
         let is_usual = |spec: &Spec| {
             let is_permanent = spec.after_exit_arguments.permanent_failure().is_some();
-            spec.autostart && !is_permanent && !spec.is_consumer
+            let is_undone = spec.kind == Kind::Oneshot && spec.stop.command.is_some();
+            let is_timed = spec.timeout.is_some();
+            spec.autostart && !is_permanent && !spec.is_consumer && !is_undone && !is_timed
         };
         let is_plain = !scene.is_asked()
             && !scene.is_watched()
@@ -392,7 +394,7 @@ impl World {
         for (after, word) in script.says {
             self.plan_for(after, Happening::Says(run, word));
         }
-        if let (Some(after), Role::StopCommand { main }) = (script.stops, role) {
+        if let (Some(after), Role::StopCommand { main: Some(main) }) = (script.stops, role) {
             self.plan_for(after, Happening::LeaderEnds(main, Exit::Code(0)));
         }
         for signal in blocked {
