@@ -14,8 +14,13 @@ pub struct Dialect {
     pub inline: Inline,
     /// Whether the names of options are the same in capitals.
     pub folds_case: bool,
-    /// Whether of two equal options the last holds, and not the first.
+    /// Whether of two equal options the last holds, and not the first. If it is the first, lines
+    /// that go on with the second are still added to it.
     pub last_wins: bool,
+    /// Whether a line that begins with the word `rem`, in whatever letters, is a comment.
+    pub rem: bool,
+    /// Whether an option of which only `""` is written is empty.
+    pub unquotes: bool,
 }
 
 /// Where a comment begins within a line.
@@ -23,7 +28,8 @@ pub struct Dialect {
 pub enum Inline {
     /// At any of these that follows a blank, in any line.
     After(&'static [char]),
-    /// At the first `;` of a value, if that follows a blank; not in lines that go on.
+    /// At the first `;` of a value, if that follows a blank; not in lines that go on, which are
+    /// all that are indented. A section or an option begins with its line.
     FirstSemicolon,
 }
 
@@ -62,7 +68,9 @@ const DEFAULT: &str = "DEFAULT";
 impl Ini {
     /// Adds what a file says.
     pub fn read(&mut self, text: &str, file: &Place, dialect: Dialect, notes: &mut Notes) {
-        let mut reader = Reader { ini: self, dialect, section: None, option: None, indent: 0 };
+        let read = self.sections.iter().map(|section| section.entries.len()).collect();
+        let mut reader =
+            Reader { ini: self, dialect, read, section: None, option: None, indent: 0 };
         for (number, line) in (1u32..).zip(text.lines()) {
             reader.line(line, &file.line(number), notes);
         }
@@ -109,6 +117,8 @@ impl Section {
 struct Reader<'a> {
     ini: &'a mut Ini,
     dialect: Dialect,
+    /// How many options each section has from the files before.
+    read: Vec<usize>,
     /// The section we are in.
     section: Option<usize>,
     /// The option that a line may go on with.
@@ -122,8 +132,8 @@ struct Reader<'a> {
 enum Going {
     /// The one at this place of the section.
     On(usize),
-    /// One that does not hold, because there was one before.
-    Nowhere,
+    /// One of a file before, which holds and is at its end.
+    Earlier,
 }
 
 impl Reader<'_> {
@@ -131,7 +141,7 @@ impl Reader<'_> {
         let without = self.without_comment(line);
         let text = without.trim();
         if text.is_empty() {
-            self.empty(without.len() < line.len());
+            self.empty(without.len() < line.len(), place, notes);
             return;
         }
         let indent = line.chars().take_while(|letter| letter.is_whitespace()).count();
@@ -140,11 +150,16 @@ impl Reader<'_> {
             Inline::FirstSemicolon => indent > 0,
         };
         if let (true, Some(going)) = (goes_on, self.option) {
-            self.go_on(going, text);
+            self.go_on(going, text, place, notes);
             return;
         }
         self.indent = indent;
-        if let Some((name, _)) = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
+        let text = match self.dialect.inline {
+            Inline::After(_) => text,
+            Inline::FirstSemicolon => without,
+        };
+        let header = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']'));
+        if let Some((name, _)) = header.filter(|(name, _)| !name.is_empty()) {
             self.begin(name, place);
         } else if self.section.is_none() {
             notes.problem(place, "an option before the first [section]");
@@ -156,7 +171,9 @@ impl Reader<'_> {
     /// The line up to its comment.
     fn without_comment<'l>(&self, line: &'l str) -> &'l str {
         let trimmed = line.trim_start();
-        let is_comment = trimmed.starts_with(['#', ';'])
+        let word = line.split_whitespace().next().unwrap_or_default();
+        let is_rem = self.dialect.rem && word.eq_ignore_ascii_case("rem");
+        let is_comment = (is_rem || trimmed.starts_with(['#', ';']))
             && (self.dialect.indented_comments || trimmed.len() == line.len());
         match self.dialect.inline {
             _ if is_comment => "",
@@ -167,16 +184,23 @@ impl Reader<'_> {
 
     /// A line with nothing in it. Within a value that goes on it is a line of that, in a dialect
     /// of Python's.
-    fn empty(&mut self, had_comment: bool) {
+    fn empty(&mut self, had_comment: bool, place: &Place, notes: &mut Notes) {
         if let (Inline::After(_), false) = (self.dialect.inline, had_comment)
             && let Some(going) = self.option
         {
-            self.go_on(going, "");
+            self.go_on(going, "", place, notes);
         }
     }
 
-    fn go_on(&mut self, going: Going, text: &str) {
-        let Going::On(at) = going else { return };
+    fn go_on(&mut self, going: Going, text: &str, place: &Place, notes: &mut Notes) {
+        let at = match going {
+            Going::On(at) => at,
+            Going::Earlier => {
+                let what = "it goes on with an option of a file before, and circus fails at that";
+                notes.problem(place, what);
+                return;
+            }
+        };
         let section = self.section.and_then(|section| self.ini.sections.get_mut(section));
         if let Some(entry) = section.and_then(|section| section.entries.get_mut(at)) {
             entry.value.push('\n');
@@ -196,8 +220,8 @@ impl Reader<'_> {
 
     fn option(&mut self, text: &str, place: &Place, notes: &mut Notes) {
         let Some((key, value)) = text.split_once(['=', ':']) else {
+            // What goes on does so with the option before, as if this line were not there.
             notes.problem(place, "neither a [section] nor `option = value`");
-            self.option = None;
             return;
         };
         let key = key.trim_end();
@@ -206,23 +230,29 @@ impl Reader<'_> {
             Inline::After(_) => value.trim(),
             Inline::FirstSemicolon => first_part(value.trim_start()).trim(),
         };
-        let section = self.section.and_then(|section| self.ini.sections.get_mut(section));
-        let Some(Section { entries, .. }) = section else { return };
+        let value = if self.dialect.unquotes && value == "\"\"" { "" } else { value };
+        let Some(section) = self.section else { return };
+        let read = self.read.get(section).copied().unwrap_or_default();
+        let Some(Section { entries, .. }) = self.ini.sections.get_mut(section) else { return };
         let entry = Entry { key, value: value.to_owned(), place: place.clone() };
         let known = entries.iter().position(|known| known.key == entry.key);
-        self.option = Some(match known {
+        // One without a name is there, and nothing goes on with it.
+        let has_name = !entry.key.is_empty();
+        let going = match known {
             Some(at) if self.dialect.last_wins => {
                 if let Some(known) = entries.get_mut(at) {
                     *known = entry;
                 }
                 Going::On(at)
             }
-            Some(_) => Going::Nowhere,
+            Some(at) if at < read => Going::Earlier,
+            Some(at) => Going::On(at),
             None => {
                 entries.push(entry);
                 Going::On(entries.len().saturating_sub(1))
             }
-        });
+        };
+        self.option = has_name.then_some(going);
     }
 }
 
@@ -238,9 +268,11 @@ fn before_mark<'l>(line: &'l str, marks: &[char]) -> &'l str {
     line
 }
 
-/// What stands before the first `;`, if that follows a blank.
+/// What stands before the first `;`, if that follows a blank. To Python the letter before the
+/// first one of a text is its last.
 fn first_part(value: &str) -> &str {
     match value.split_once(';') {
+        Some(("", _)) if value.ends_with(char::is_whitespace) => "",
         Some((before, _)) if before.ends_with(char::is_whitespace) => before,
         Some(_) | None => value,
     }
@@ -255,12 +287,16 @@ mod tests {
         inline: Inline::After(&[';', '#']),
         folds_case: true,
         last_wins: true,
+        rem: false,
+        unquotes: false,
     };
     const STRICT: Dialect = Dialect {
         indented_comments: false,
         inline: Inline::FirstSemicolon,
         folds_case: false,
         last_wins: false,
+        rem: true,
+        unquotes: true,
     };
 
     fn check(dialect: Dialect, text: &str, expected: &[(&str, &[(&str, &str)])]) {
@@ -302,8 +338,12 @@ mod tests {
         check(STRICT, "[a]\nKey = v ; c\n", &[("a", &[("Key", "v")])]);
         check(STRICT, "[a]\nk = v # d\n", &[("a", &[("k", "v # d")])]);
         check(STRICT, "[a]\nk = a;b ; c\n", &[("a", &[("k", "a;b ; c")])]);
-        check(STRICT, "[a]\nk=1\nk=2\n [b\n[a]\nj=3\n# x", &[("a", &[("k", "1"), ("j", "3")])]);
-        check(STRICT, "[a]\nk = ; c\n", &[("a", &[("k", "; c")])]);
+        check(STRICT, "[a]\nk=1\nk=2\n [b\n[a]\nj=3\n# x", &[("a", &[("k", "1\n[b"), ("j", "3")])]);
+        check(STRICT, "[a]\nk = ; c\nj = ; c \n", &[("a", &[("k", "; c"), ("j", "")])]);
+        check(STRICT, "[a]\nREM x\nrem = 1\nrem:2\n rem 3\n", &[("a", &[("rem", "2\nrem 3")])]);
+        check(STRICT, "[a]\n j = 1\nk = 2\n", &[("a", &[(" j", "1"), ("k", "2")])]);
+        check(STRICT, "[a]\nk = \"\" ; c\nj = \n \"\"\n", &[("a", &[("k", ""), ("j", "\n\"\"")])]);
+        check(STRICT, "[a]\n= 1\n k = 2\n", &[("a", &[("", "1"), (" k", "2")])]);
         check(STRICT, "[a]\nk=1\n 2 ; 3\n", &[("a", &[("k", "1\n2 ; 3")])]);
     }
 
@@ -318,6 +358,19 @@ mod tests {
                 "f:1: an option before the first [section]",
                 "f:3: neither a [section] nor `option = value`"
             ]
+        );
+    }
+
+    #[test]
+    fn options_of_a_file_before_are_at_their_end() {
+        let mut notes = Notes::default();
+        let mut ini = Ini::default();
+        ini.read("[a]\nk=1\n", &Place::file("f"), STRICT, &mut notes);
+        ini.read("[a]\nj=1\nj=2\n 3\nk=2\n 3\n", &Place::file("g"), STRICT, &mut notes);
+        let said: Vec<String> = notes.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            ["g:6: it goes on with an option of a file before, and circus fails at that"]
         );
     }
 }

@@ -34,6 +34,8 @@ const DIALECT: Dialect = Dialect {
     inline: Inline::FirstSemicolon,
     folds_case: false,
     last_wins: false,
+    rem: true,
+    unquotes: true,
 };
 
 /// Whether a text has a section that only circus has.
@@ -64,9 +66,6 @@ pub fn read(source: &Source<'_>, bytes: &[u8]) -> Reading {
     ini.read(text, &file, DIALECT, &mut reader.notes);
     let mut circus = reader.include(&mut ini);
     ini.apply_defaults();
-    for section in &mut ini.sections {
-        unquote(section);
-    }
     reader.environments(&mut ini);
     reader.circus(&mut circus);
     reader.plugins(&mut ini);
@@ -207,7 +206,6 @@ impl Reader<'_> {
         let none =
             || Section { name: "circus".to_owned(), place: file.clone(), entries: Vec::new() };
         let mut circus = ini.take("circus").unwrap_or_else(none);
-        unquote(&mut circus);
         for key in ["include", "include_dir"] {
             // A file may include itself, and says nothing new then.
             let is_other = |inner: &At<String>| inner.place.file != file.file;
@@ -309,13 +307,6 @@ impl Reader<'_> {
         }
         let directory = self.source.surroundings.directory.display().to_string();
         Path::new(&sheet::literal(&directory)).join(path).display().to_string()
-    }
-}
-
-/// `""` is how circus has an empty value written.
-fn unquote(section: &mut Section) {
-    for entry in section.entries.iter_mut().filter(|entry| entry.value == "\"\"") {
-        entry.value.clear();
     }
 }
 

@@ -39,6 +39,8 @@ const DIALECT: Dialect = Dialect {
     inline: Inline::After(&[';', '#']),
     folds_case: true,
     last_wins: true,
+    rem: false,
+    unquotes: false,
 };
 
 /// Where a group or program stands that says nothing about it.
