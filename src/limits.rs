@@ -11,6 +11,14 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Most services in one plan. A thousand is a large image; the rest is room.
 pub const SERVICES_MAX: usize = 10_000;
 
+/// Most names that the dependencies of a source of s6-rc come to, with all that the bundles among
+/// them hold: bundles of bundles can mean everybody again and again. A large image has hundreds.
+pub const MEANT_MAX: usize = 100_000;
+
+/// Most problems of one source for which what was meant is looked for: it takes a look at every
+/// name there is, and nobody reads more.
+pub const HINTS_MAX: usize = 100;
+
 /// Time a `finish` script may take that had no limit where it comes from, in milliseconds: what it
 /// cleans up is done by then, and one that hangs keeps its service down no longer.
 pub const FINISH_TIME: u64 = 60_000;

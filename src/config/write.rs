@@ -19,7 +19,7 @@ pub fn service(service: &Described, remarks: &[Remark]) -> String {
     let own = |remark: &&Remark| remark.service.as_ref() == Some(&service.name);
     let own: Vec<&Remark> = remarks.iter().filter(own).collect();
     let mut writer = Writer { text: String::new(), remarks: &own, prefix: "" };
-    let _ = writeln!(writer.text, "# From {}.", service.place);
+    comment(&mut writer.text, &format!("From {}.", service.place));
     for remark in &own {
         if !remark.key.is_some_and(|key| service.raw.values.contains_key(key)) {
             comment(&mut writer.text, &remark.what);

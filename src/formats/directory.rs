@@ -7,10 +7,10 @@ use super::Source;
 use super::options::Fate::{Dropped, Mapped, Remarked};
 use super::options::{Fate, OptionInfo};
 use super::sheet::{self, Notes, Sheet, literal};
-use crate::config::Files;
 use crate::config::file::{At, Value};
 use crate::config::foreign::Reading;
-use crate::limits::FINISH_TIME;
+use crate::config::{Files, unreadable};
+use crate::limits::{FINISH_TIME, SERVICES_MAX};
 use crate::service::{Errno, Place};
 
 /// How a supervisor keeps the services of its directories.
@@ -196,7 +196,11 @@ pub fn recognise(files: &dyn Files, source: &Path) -> Option<Dialect> {
 pub fn read(source: &Source<'_>, dialect: Dialect) -> Reading {
     let mut reader = Reader { source, dialect, notes: Notes::default() };
     let mut services = Vec::new();
-    for path in directories(source.files, source.path) {
+    let found = directories(source.files, source.path);
+    if found.len() > SERVICES_MAX {
+        return sheet::refused(source.path, &format!("more than {SERVICES_MAX} services"));
+    }
+    for path in found {
         services.extend(reader.with_logger(&path).map(Sheet::described));
     }
     reader.scanner();
@@ -216,12 +220,15 @@ impl Reader<'_> {
     fn with_logger(&mut self, path: &Path) -> impl Iterator<Item = Sheet> + use<> {
         let mut service = self.service(path);
         let log = path.join("log");
-        let has_logger =
-            self.dialect.has_down_and_log && is_file(self.source.files, &log.join("run"));
+        // In a file nothing is found either, as in `directories`.
+        let has_logger = self.dialect.has_down_and_log
+            && self.source.files.list(&log).is_ok()
+            && is_file(self.source.files, &log.join("run"));
         let mut logger = None;
         if let Some(service) = service.as_mut().filter(|_| has_logger) {
-            let name = format!("{}/log", self.directory(path).1);
-            logger = self.named(&log, &name, self.dialect.of_logger());
+            logger = self.name(path).and_then(|name| {
+                self.named(&log, &format!("{name}/log"), self.dialect.of_logger())
+            });
             if let Some(logger) = &logger {
                 let consumer = format!("service:{}", logger.name);
                 service.text("log.stdout", consumer, &self::place(&log));
@@ -232,20 +239,20 @@ impl Reader<'_> {
 
     /// The service of a directory; said and none, if it is none.
     pub(super) fn service(&mut self, path: &Path) -> Option<Sheet> {
-        let name = self.directory(path).1;
+        let name = self.name(path)?;
         self.named(path, &name, self.dialect)
     }
 
-    /// A directory as a path without surroundings, and what it is called.
-    fn directory(&self, path: &Path) -> (PathBuf, String) {
-        let absolute = self.source.surroundings.directory.join(path);
-        let name = absolute.file_name().map(|name| name.to_string_lossy().into_owned());
-        (absolute, name.unwrap_or_default())
+    /// What a directory is called.
+    fn name(&mut self, path: &Path) -> Option<String> {
+        let absolute = self.absolute(path)?;
+        let name = Path::new(&absolute).file_name().map(|name| name.to_string_lossy().into_owned());
+        Some(name.unwrap_or_default())
     }
 
     fn named(&mut self, path: &Path, text: &str, dialect: Dialect) -> Option<Sheet> {
         let place = place(path);
-        let (absolute, _) = self.directory(path);
+        let absolute = self.absolute(path)?;
         let Some(name) = sheet::name(text) else {
             self.notes.problem(&place, format!("`{text}` is no name of a service"));
             return None;
@@ -255,7 +262,7 @@ impl Reader<'_> {
             self.notes.remark(&place, Some(&name), None, what);
         }
         let mut sheet = Sheet::new(name, place.clone());
-        sheet.text("directory", literal(&absolute.display().to_string()), &place);
+        sheet.text("directory", literal(&absolute), &place);
         let mut command = self.script(path, "run")?;
         if dialect.run_is_told_its_name {
             command.push(literal(text));
@@ -272,7 +279,7 @@ impl Reader<'_> {
         sheet.text("backoff.reset_after", "1s", &place);
         sheet.number("backoff.limit", 0, &place);
         if dialect.has_sv {
-            let kept = absolute.join("supervise").display().to_string();
+            let kept = format!("{absolute}/supervise");
             sheet.text("supervise", literal(&kept), &place);
             self.control(path, &mut sheet);
         }
@@ -317,6 +324,16 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// A path as it is from everywhere; said and none, if a text cannot hold it.
+    pub(super) fn absolute(&mut self, path: &Path) -> Option<String> {
+        let absolute = self.source.surroundings.directory.join(path);
+        let text = absolute.to_str().map(str::to_owned);
+        if text.is_none() {
+            self.notes.problem(&place(path), "its name is not UTF-8");
+        }
+        text
     }
 
     /// How a script is run: as it is, or, where nobody may execute it, as its first line says.
@@ -401,11 +418,19 @@ impl Reader<'_> {
         }
     }
 
-    /// The one word of a file that is there.
+    /// The one word of a file that is there; said and none, if it cannot be read.
     pub(super) fn word(&mut self, path: &Path, file: &str) -> Option<At<String>> {
         let found = path.join(file);
-        let bytes = self.source.files.read(&found).ok()?;
         let place = place(&found);
+        let bytes = match self.source.files.read(&found) {
+            Ok(bytes) => bytes,
+            Err(errno) => {
+                if errno != Errno::ENOENT {
+                    self.notes.problem(&place, unreadable(errno));
+                }
+                return None;
+            }
+        };
         match sheet::text(&bytes, &place) {
             Ok(text) => Some(At { value: text.trim().to_owned(), place }),
             Err(problem) => {

@@ -9,10 +9,11 @@ use super::directory::{self, Reader, is_file, place};
 use super::options::Fate::{Dropped, Mapped};
 use super::options::{Fate, OptionInfo};
 use super::sheet::{self, Notes, Sheet, literal};
-use crate::config::Files;
-use crate::config::file::At;
+use crate::config::file::{At, Value};
 use crate::config::foreign::Reading;
-use crate::service::{Name, Place, Problem};
+use crate::config::{Files, unreadable};
+use crate::limits::{HINTS_MAX, MEANT_MAX, SERVICES_MAX};
+use crate::service::{Errno, Name, Place, Problem};
 
 const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
     OptionInfo { section: "NAME/", name, fate, becomes }
@@ -90,7 +91,11 @@ enum Definition {
 pub fn read(source: &Source<'_>) -> Reading {
     let reader = Reader { source, dialect: directory::S6_RC, notes: Notes::default() };
     let mut compiler = Compiler { reader, definitions: BTreeMap::new() };
-    for path in definitions(source.files, source.path) {
+    let found = definitions(source.files, source.path);
+    if found.len() > SERVICES_MAX {
+        return sheet::refused(source.path, &format!("more than {SERVICES_MAX} definitions"));
+    }
+    for path in found {
         compiler.definition(&path);
     }
     compiler.pipelines(source.path);
@@ -116,6 +121,9 @@ impl Compiler<'_> {
     fn definition(&mut self, path: &Path) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
+        if self.reader.absolute(path).is_none() {
+            return;
+        }
         let Some(At { value, place }) = self.reader.word(path, "type") else { return };
         let definition = match value.as_str() {
             "longrun" => self.reader.service(path).map(|sheet| self.longrun(path, sheet)),
@@ -136,7 +144,7 @@ impl Compiler<'_> {
             let consumer = sheet::name(&value);
             let consumer = consumer.as_ref().map_or(value.as_str(), Name::as_str);
             sheet.text("log.stdout", format!("service:{consumer}"), &place);
-            sheet.add("depends_on", consumer, &place);
+            sheet.list("depends_on", [consumer], &place);
         }
         if sheet.has("ready.fd") {
             self.time(path, "timeout-up", "ready.timeout", &mut sheet);
@@ -150,17 +158,24 @@ impl Compiler<'_> {
     /// The bundles that the ends of pipelines name: all that a pipeline consists of.
     fn pipelines(&mut self, source: &Path) {
         let names: Vec<String> = self.definitions.keys().cloned().collect();
+        let mut left = MEANT_MAX;
         for name in &names {
             let path = source.join(name);
             let Some(At { value: pipeline, place }) = self.reader.word(&path, "pipeline-name")
             else {
                 continue;
             };
+            let mut seen = BTreeSet::new();
             let mut members = Vec::new();
             let mut producers = vec![At { value: name.clone(), place: place.clone() }];
             while let Some(producer) = producers.pop() {
-                let is_new = !members.iter().any(|known: &At<_>| known.value == producer.value);
-                if is_new && names.contains(&producer.value) {
+                let Some(rest) = left.checked_sub(1) else {
+                    let what = format!("pipelines come to more than {MEANT_MAX} names");
+                    return self.reader.notes.problem(&place, what);
+                };
+                left = rest;
+                let is_known = self.definitions.contains_key(&producer.value);
+                if is_known && seen.insert(producer.value.clone()) {
                     producers.extend(self.names(&source.join(&producer.value), "consumer-for"));
                     members.push(producer);
                 }
@@ -183,7 +198,9 @@ impl Compiler<'_> {
         let mut sheet = Sheet::new(name, place);
         let up = path.join("up");
         let Some(At { value, place }) = self.reader.word(path, "up") else {
-            self.reader.notes.problem(&sheet.place, "a oneshot without an `up`");
+            if !is_file(self.reader.source.files, &up) {
+                self.reader.notes.problem(&sheet.place, "a oneshot without an `up`");
+            }
             return None;
         };
         sheet.text("type", "oneshot", &place);
@@ -241,13 +258,17 @@ impl Compiler<'_> {
     /// The names in `kind.d/`, else the lines of `kind`.
     fn names(&mut self, path: &Path, kind: &str) -> Vec<At<String>> {
         let folder = path.join(format!("{kind}.d"));
-        if let Ok(mut names) = self.reader.source.files.list(&folder) {
-            names.sort();
-            let name = |name: &std::ffi::OsString| At {
-                value: name.to_string_lossy().into_owned(),
-                place: place(&folder.join(name)),
-            };
-            return names.iter().map(name).collect();
+        match self.reader.source.files.list(&folder) {
+            Ok(mut names) => {
+                names.sort();
+                let name = |name: &std::ffi::OsString| At {
+                    value: name.to_string_lossy().into_owned(),
+                    place: place(&folder.join(name)),
+                };
+                return names.iter().map(name).collect();
+            }
+            Err(Errno::ENOENT) => {}
+            Err(errno) => self.reader.notes.problem(&place(&folder), unreadable(errno)),
         }
         let Some(At { value, place }) = self.reader.word(path, kind) else { return Vec::new() };
         let lines = value.lines().map(str::trim);
@@ -256,51 +277,83 @@ impl Compiler<'_> {
     }
 
     /// The services that a name means: itself, or all that a bundle holds. A bundle that holds
-    /// itself means nobody more by that.
-    fn meant(&self, name: &str) -> BTreeSet<String> {
+    /// itself means nobody more by that. None: there are more than `left` names to look at.
+    fn meant(&self, name: &str, left: &mut usize) -> Option<BTreeSet<String>> {
         let mut services = BTreeSet::new();
         let mut seen = BTreeSet::new();
-        let mut names = vec![name.to_owned()];
+        let mut names = vec![name];
         while let Some(name) = names.pop() {
-            if !seen.insert(name.clone()) {
+            *left = left.checked_sub(1)?;
+            if !seen.insert(name) {
                 continue;
             }
-            match self.definitions.get(&name) {
+            match self.definitions.get(name) {
                 Some(Definition::Service(_)) => {
-                    services.insert(name);
+                    services.insert(name.to_owned());
                 }
                 Some(Definition::Bundle(members)) => {
-                    names.extend(members.iter().map(|member| member.value.clone()));
+                    names.extend(members.iter().map(|member| member.value.as_str()));
                 }
                 None => {}
             }
         }
-        services
+        Some(services)
     }
 
     fn depend(&mut self, source: &Path) {
         let names: Vec<String> = self.definitions.keys().cloned().collect();
+        let mut left = MEANT_MAX;
         for name in &names {
-            let kind = match self.definitions.get(name) {
-                Some(Definition::Service(_)) => "dependencies",
-                Some(Definition::Bundle(_)) | None => "contents",
+            let is_service = matches!(self.definitions.get(name), Some(Definition::Service(_)));
+            let kind = if is_service { "dependencies" } else { "contents" };
+            let mut known = BTreeSet::new();
+            let mut items = match self.definitions.get(name) {
+                // The consumer of a producer.
+                Some(Definition::Service(sheet)) => sheet.items("depends_on"),
+                Some(Definition::Bundle(_)) | None => Vec::new(),
             };
             for other in self.names(&source.join(name), kind) {
-                let is_known = names.contains(&other.value);
-                if !is_known && !BUILT_IN.contains(&other.value.as_str()) {
-                    let what = format!("there is no definition of `{}`", other.value);
-                    let problem = Problem::new(other.place.clone(), what);
-                    let problem = problem.did_you_mean(&other.value, &names);
-                    self.reader.notes.problems.push(problem);
+                if !self.definitions.contains_key(&other.value) {
+                    self.unknown(other, &names);
+                    continue;
                 }
-                let meant = self.meant(&other.value);
-                if let Some(Definition::Service(sheet)) = self.definitions.get_mut(name) {
-                    for meant in meant.iter().filter_map(|name| sheet::name(name)) {
-                        sheet.add("depends_on", meant.as_str(), &other.place);
+                if !is_service {
+                    continue;
+                }
+                let Some(meant) = self.meant(&other.value, &mut left) else {
+                    let what =
+                        format!("dependencies and bundles come to more than {MEANT_MAX} names");
+                    self.reader.notes.problem(&other.place, what);
+                    return;
+                };
+                for meant in meant.iter().filter_map(|name| sheet::name(name)) {
+                    if known.insert(meant.clone()) {
+                        let value = Value::Text(meant.to_string());
+                        items.push(At { value, place: other.place.clone() });
                     }
                 }
             }
+            if let (Some(Definition::Service(sheet)), Some(first)) =
+                (self.definitions.get_mut(name), items.first())
+            {
+                let place = first.place.clone();
+                sheet.set("depends_on", Value::List(items), &place);
+            }
         }
+    }
+
+    /// A name without a definition: something is wrong, unless s6-overlay has one.
+    fn unknown(&mut self, other: At<String>, names: &[String]) {
+        let At { value, place } = other;
+        if BUILT_IN.contains(&value.as_str()) {
+            return;
+        }
+        let problems = &mut self.reader.notes.problems;
+        let problem = Problem::new(place, format!("there is no definition of `{value}`"));
+        problems.push(match problems.len() {
+            ..HINTS_MAX => problem.did_you_mean(&value, names),
+            HINTS_MAX.. => problem,
+        });
     }
 
     /// Only what the bundles for that hold is started, and what that needs.
@@ -309,7 +362,9 @@ impl Compiler<'_> {
         if !has_bundle {
             return;
         }
-        let started: BTreeSet<String> = STARTED.iter().flat_map(|name| self.meant(name)).collect();
+        // However many those are: it is done once.
+        let meant = |name: &&str| self.meant(name, &mut { usize::MAX });
+        let started: BTreeSet<String> = STARTED.iter().filter_map(meant).flatten().collect();
         for (name, definition) in &mut self.definitions {
             if let Definition::Service(sheet) = definition
                 && !started.contains(name)

@@ -81,17 +81,13 @@ impl Sheet {
         }
     }
 
-    /// Adds a text to the list of a key, if it is not in it.
-    pub fn add(&mut self, key: &'static str, text: &str, place: &Place) {
-        let mut items = match self.raw.values.remove(key).map(|value| value.value) {
-            Some(Value::List(items)) => items,
+    /// What is in the list of a key so far.
+    #[must_use]
+    pub fn items(&self, key: &str) -> Vec<At<Value>> {
+        match self.raw.values.get(key).map(|value| &value.value) {
+            Some(Value::List(items)) => items.clone(),
             Some(_) | None => Vec::new(),
-        };
-        let item = At { value: Value::Text(text.to_owned()), place: place.clone() };
-        if !items.iter().any(|known| known.value == item.value) {
-            items.push(item);
         }
-        self.set(key, Value::List(items), place);
     }
 
     /// Whether something is said about a key.

@@ -99,15 +99,20 @@ const BEGINNING_MIN: usize = 4;
 /// changes and swaps of neighbours away, and no more than a third of its length.
 pub fn nearest<T: AsRef<str>>(word: &str, known: impl IntoIterator<Item = T>) -> Option<String> {
     let word = word.to_lowercase();
+    let length = word.chars().count();
     known
         .into_iter()
         .filter_map(|candidate| {
-            let distance = distance(&word, &candidate.as_ref().to_lowercase());
-            let longest = word.chars().count().max(candidate.as_ref().chars().count());
+            let lower = candidate.as_ref().to_lowercase();
+            let other = lower.chars().count();
+            let allowed = (length.max(other) / 3).max(1);
             // `net_bind` is what one knows of `net_bind_service`.
-            let is_beginning =
-                word.len() >= BEGINNING_MIN && candidate.as_ref().to_lowercase().starts_with(&word);
-            let allowed = (longest / 3).max(1);
+            let is_beginning = word.len() >= BEGINNING_MIN && lower.starts_with(&word);
+            // It takes at least so many insertions: no need to count them, however long it is.
+            if length.abs_diff(other) > allowed && !is_beginning {
+                return None;
+            }
+            let distance = distance(&word, &lower);
             (distance <= allowed || is_beginning).then(|| (distance, candidate.as_ref().to_owned()))
         })
         .min()

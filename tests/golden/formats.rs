@@ -8,12 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onit::cli::check::{problems, render};
-use onit::config::{Loaded, Request, Written, judge, load, read, write};
+use onit::config::{Files, Loaded, Request, Written, judge, load, read, write};
 use onit::formats::options::OptionInfo;
 use onit::formats::{
     Format, Formats, Surroundings, circus, directory, procfile, s6rc, supervisord,
 };
-use onit::service::{Name, Spec};
+use onit::service::{Name, Problem, Spec};
 
 use super::{Disk, Memory, Random, compare};
 
@@ -35,19 +35,8 @@ fn sources_become_what_they_became() {
 #[test]
 fn what_is_converted_means_the_same() {
     for case in cases() {
-        let source = source(&case);
-        let surroundings = Around::of(&case);
-        let Ok(loaded) = surroundings.load(&source, false) else { continue };
-        let native = surroundings.native(&source);
-        assert_eq!(
-            meant(&loaded),
-            meant(&native),
-            "{}: {:#?}",
-            case.display(),
-            surroundings.files(&source)
-        );
-        assert_eq!(loaded.settings, native.settings, "{}", case.display());
-        assert_eq!(loaded.plan.disabled(), native.plan.disabled(), "{}", case.display());
+        // A source that is refused is not converted either.
+        let _ = Around::of(&case).converts(&source(&case), &Disk);
     }
 }
 
@@ -122,9 +111,10 @@ fn source(case: &Path) -> PathBuf {
     files.into_iter().find(|file| file.exists()).unwrap_or_else(|| case.to_owned())
 }
 
-struct Around {
-    environment: Vec<(OsString, OsString)>,
-    foreign: Formats,
+#[derive(Default)]
+pub(crate) struct Around {
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) foreign: Formats,
 }
 
 impl Around {
@@ -155,19 +145,25 @@ impl Around {
         }
     }
 
-    fn load(
-        &self,
-        source: &Path,
-        is_elsewhere: bool,
-    ) -> Result<Loaded, Vec<onit::service::Problem>> {
-        load(&self.request(&[source.to_owned()], is_elsewhere), &Disk)
+    fn load(&self, source: &Path, files: &dyn Files) -> Result<Loaded, Vec<Problem>> {
+        load(&self.request(&[source.to_owned()], false), files)
+    }
+
+    /// Whether there is a plan. If so, it is the same one after `onit convert`.
+    pub(crate) fn converts(&self, source: &Path, files: &dyn Files) -> Result<(), Vec<Problem>> {
+        let loaded = self.load(source, files)?;
+        let native = self.native(source, files);
+        assert_eq!(meant(&loaded), meant(&native), "{:#?}", self.files(source, files));
+        assert_eq!(loaded.settings, native.settings, "{}", source.display());
+        assert_eq!(loaded.plan.disabled(), native.plan.disabled(), "{}", source.display());
+        Ok(())
     }
 
     /// What `onit convert` makes of it.
-    fn files(&self, source: &Path) -> Vec<(String, String)> {
+    fn files(&self, source: &Path, files: &dyn Files) -> Vec<(String, String)> {
         let sources = [source.to_owned()];
         let Written { services, settings, remarks, .. } =
-            read(&self.request(&sources, true), &Disk);
+            read(&self.request(&sources, true), files);
         let text = |(name, service)| -> (String, String) {
             (format!("{name}.toml"), write::service(&write::minimal(service), &remarks))
         };
@@ -176,8 +172,8 @@ impl Around {
     }
 
     /// What comes of that.
-    fn native(&self, source: &Path) -> Loaded {
-        let files = self.files(source);
+    fn native(&self, source: &Path, files: &dyn Files) -> Loaded {
+        let files = self.files(source, files);
         let files = files
             .into_iter()
             .map(|(name, text)| ("native".into(), name.into(), text.into_bytes()))
@@ -199,14 +195,14 @@ fn meant(loaded: &Loaded) -> BTreeMap<Name, Spec> {
 fn story(case: &Path, source: &Path) -> String {
     let around = Around::of(case);
     let sources = [source.to_owned()];
-    let mut text = render(&around.load(source, false));
+    let mut text = render(&around.load(source, &Disk));
     let request = around.request(&sources, true);
     let written = read(&request, &Disk);
     if let Err(found) = judge(written, &request, &Disk) {
         let _ = write!(text, "\n### refused by onit convert\n{}", problems(&found));
         return text;
     }
-    for (name, file) in around.files(source) {
+    for (name, file) in around.files(source, &Disk) {
         let _ = write!(text, "\n### {name}\n{file}");
     }
     text

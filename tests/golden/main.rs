@@ -11,6 +11,7 @@
     reason = "a test that stops at the first surprise is what is wanted"
 )]
 
+mod directories;
 mod formats;
 mod samples;
 
