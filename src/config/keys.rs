@@ -187,8 +187,8 @@ pub const SERVICE: &[Key] = &[
         "`runit`, `s6`",
         "none",
         "What is added to each of those: as for `finish` of runit the exit code, or -1, and the \
-         signal, or 0; as for that of s6 the exit code, or 256, the signal, or 0, and the name. \
-         There exit code 125 says that the service has failed for good.",
+         signal, or 0; as for that of s6 the exit code, or 256, the signal, or 0, the name, \
+         and the process group that was. There exit code 125 says that the service has failed for good.",
     ),
     key("after_exit_timeout", "duration", "`5s`", "How long each of them may take."),
     key(

@@ -8,7 +8,7 @@ use super::options::Fate::{Dropped, Mapped, Remarked};
 use super::options::{Fate, OptionInfo};
 use super::sheet::{self, Notes, Sheet, literal};
 use crate::config::file::{At, Value};
-use crate::config::foreign::Reading;
+use crate::config::foreign::{Described, Reading};
 use crate::config::{Files, unreadable};
 use crate::limits::{FINISH_TIME, SERVICES_MAX};
 use crate::service::{Errno, Place};
@@ -137,13 +137,30 @@ pub const S6_OPTIONS: &[OptionInfo] = &[
     option("nosetsid", Dropped, "a service has a session of its own"),
     option("supervise/ and event/", Dropped, "`onit status` and `onit events` know"),
     option("data/ and env/", Dropped, "for scripts, which find them where they are"),
-    OptionInfo {
-        section: ".s6-svscan/",
-        name: "finish, crash, SIG*",
-        fate: Remarked,
-        becomes: "not run: signals and the end are onit's",
-    },
+    scanner_option(
+        "finish",
+        Mapped,
+        "run at the end, after all services: the oneshot `s6-svscan-finish`",
+    ),
+    scanner_option(
+        "SIGUSR1, SIGUSR2, SIGWINCH",
+        Mapped,
+        "run by a service `s6-svscan` that waits for them",
+    ),
+    scanner_option("SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPWR", Remarked, SIGNALS_ARE_OURS),
+    scanner_option("crash", Dropped, "onit has no state in which it would be run"),
 ];
+
+/// What is said of a script for a signal that means the same to onit as it does to s6-svscan.
+const SIGNALS_ARE_OURS: &str =
+    "it is not run: the signal stops everything, or has the sources read again, in any case";
+
+/// The signals that mean nothing to onit itself.
+const FREE_SIGNALS: [&str; 3] = ["SIGUSR1", "SIGUSR2", "SIGWINCH"];
+
+const fn scanner_option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
+    OptionInfo { section: ".s6-svscan/", name, fate, becomes }
+}
 
 /// Whether something is there that is no directory.
 pub(super) fn is_file(files: &dyn Files, path: &Path) -> bool {
@@ -203,7 +220,9 @@ pub fn read(source: &Source<'_>, dialect: Dialect) -> Reading {
     for path in found {
         services.extend(reader.with_logger(&path).map(Sheet::described));
     }
-    reader.scanner();
+    if dialect.has_s6_files {
+        reader.scanner(&mut services);
+    }
     let Notes { problems, remarks } = reader.notes;
     Reading { services, problems, remarks, ..Reading::default() }
 }
@@ -404,18 +423,65 @@ impl Reader<'_> {
         }
     }
 
-    /// What is said about s6-svscan itself.
-    fn scanner(&mut self) {
+    /// The scripts of s6-svscan itself.
+    fn scanner(&mut self, services: &mut Vec<Described>) {
         let folder = self.source.path.join(".s6-svscan");
         let mut names = self.source.files.list(&folder).unwrap_or_default();
         names.sort();
+        let mut signals = Vec::new();
         for name in names {
-            let text = name.to_string_lossy().into_owned();
-            if text == "finish" || text == "crash" || text.starts_with("SIG") {
-                let what = "it is not run: signals and the end are onit's";
-                self.notes.remark(&place(&folder.join(&name)), None, None, what);
+            let found = folder.join(&name);
+            let is_run = self.source.files.is_executable(&found);
+            match name.to_str() {
+                Some("finish") if is_file(self.source.files, &found) => {
+                    let last = self.last_script(&found, services);
+                    services.extend(last.map(Sheet::described));
+                }
+                Some(name) if is_run && FREE_SIGNALS.contains(&name) => {
+                    signals.push(name.to_owned());
+                }
+                Some(name) if is_run && name.starts_with("SIG") => {
+                    self.notes.remark(&place(&found), None, None, SIGNALS_ARE_OURS);
+                }
+                Some(_) | None => {}
             }
         }
+        services.extend(self.signal_scripts(&folder, &signals).map(Sheet::described));
+    }
+
+    /// Everybody starts after it, so it stops last; and to stop it is to run the script.
+    fn last_script(&mut self, found: &Path, services: &mut [Described]) -> Option<Sheet> {
+        let place = place(found);
+        let mut sheet = Sheet::new(sheet::name("s6-svscan-finish")?, place.clone());
+        let directory = self.absolute(self.source.path)?;
+        let command = self.script(self.source.path, ".s6-svscan/finish")?;
+        sheet.text("type", "oneshot", &place);
+        sheet.list("command", ["true"], &place);
+        sheet.text("on_failure", "continue", &place);
+        sheet.text("directory", literal(&directory), &place);
+        sheet.list("stop.command", command, &place);
+        for service in services {
+            sheet::add(&mut service.raw, "after", sheet.name.as_str(), &place);
+        }
+        Some(sheet)
+    }
+
+    /// A shell that waits for signals, and runs a script for each.
+    fn signal_scripts(&mut self, folder: &Path, signals: &[String]) -> Option<Sheet> {
+        let first = signals.first()?;
+        let place = place(&folder.join(first));
+        let mut sheet = Sheet::new(sheet::name("s6-svscan")?, place.clone());
+        let directory = self.absolute(self.source.path)?;
+        let trap = |signal: &String| {
+            format!("trap ./.s6-svscan/{signal} {}; ", signal.trim_start_matches("SIG"))
+        };
+        let traps: String = signals.iter().map(trap).collect();
+        let script = format!("{traps}while :; do sleep 1000 & wait; done");
+        sheet.list("command", ["sh", "-c", &script], &place);
+        sheet.text("on_failure", "continue", &place);
+        sheet.text("directory", literal(&directory), &place);
+        sheet.list("forward_signals", signals, &place);
+        Some(sheet)
     }
 
     /// The one word of a file that is there; said and none, if it cannot be read.

@@ -141,6 +141,18 @@ impl Notes {
     }
 }
 
+/// Adds a text to the list of a key.
+pub fn add(raw: &mut Raw, key: &'static str, text: &str, place: &Place) {
+    let item = At { value: Value::Text(text.to_owned()), place: place.clone() };
+    match raw.values.get_mut(key).map(|value| &mut value.value) {
+        Some(Value::List(items)) => items.push(item),
+        Some(_) | None => {
+            let value = Value::List(vec![item]);
+            raw.values.insert(key, At { value, place: place.clone() });
+        }
+    }
+}
+
 /// A list of texts.
 #[must_use]
 pub fn list<T: Into<String>>(texts: impl IntoIterator<Item = T>, place: &Place) -> Value {

@@ -45,7 +45,7 @@ pub mod trust;
 pub mod usage;
 pub mod users;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -60,8 +60,8 @@ use crate::limits::{
 };
 use crate::run::Host;
 use crate::service::{
-    Announcement, Exit, Failure, Kind, Leftovers, Level, Pattern, Place, Plan, Problem, Role,
-    RunId, Scope, Signal, Spec, Time,
+    Announcement, Exit, ExitArguments, Failure, Kind, Leftovers, Level, Name, Pattern, Place, Plan,
+    Problem, Role, RunId, Scope, Signal, Spec, Time,
 };
 use crate::supervisor::{Action, Ask, Dependents, Event, Sender, Wake};
 
@@ -95,6 +95,8 @@ pub struct Linux {
     sources: Sources,
     rescan: Option<Arc<Rescan>>,
     supervise: Supervise,
+    /// What process group the last command of a service had whose `after_exit` is to be told.
+    groups: BTreeMap<Name, i32>,
     above: Option<Above>,
     hall: Hall,
     sightings: Arc<Sightings>,
@@ -178,6 +180,7 @@ impl Linux {
             sources,
             rescan: parts.rescan,
             supervise: Supervise::default(),
+            groups: BTreeMap::new(),
             above,
             hall: Hall::default(),
             sightings,
@@ -277,11 +280,11 @@ impl Linux {
                 Role::StopCommand { main: Some(main) } | Role::Reload { main } => {
                     self.runs.alive(main).map(|run| run.pid)
                 }
+                Role::AfterExit { .. } => self.groups.get(&service.name).copied(),
                 Role::StopCommand { main: None }
                 | Role::Main
                 | Role::BeforeStart { .. }
-                | Role::Probe { .. }
-                | Role::AfterExit { .. } => None,
+                | Role::Probe { .. } => None,
             },
             terminal: if is_main_command { self.terminal } else { Terminal::None },
             handover: if is_main_command { self.handover } else { Handover::Declared },
@@ -561,6 +564,9 @@ impl Linux {
         let Some((id, run)) = known.and_then(|id| Some((id, self.runs.reaped(id)?))) else {
             return;
         };
+        if run.role == Role::Main && run.spec.after_exit_arguments == ExitArguments::S6 {
+            self.groups.insert(run.spec.name.clone(), ended.pid);
+        }
         let is_ours = spawn::is_ours(&run.spec, run.role);
         if !is_ours {
             run.channels.descriptors().for_each(|descriptor| self.reactor.forget(descriptor));
@@ -763,6 +769,7 @@ impl Host for Linux {
             Action::Forget { service } => {
                 self.listeners.close(&service);
                 self.supervise.forget(&service);
+                self.groups.remove(&service);
                 self.console.close(&service);
             }
         }

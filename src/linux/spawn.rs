@@ -47,7 +47,8 @@ pub struct Order<'a> {
     pub streams: Streams,
     /// onit's own variables.
     pub environment: &'a [(OsString, OsString)],
-    /// For a stop or reload command: whom it is about, `ONIT_MAIN_PID`.
+    /// For a stop or reload command: whom it is about, `ONIT_MAIN_PID`. For an `after_exit`
+    /// command: who it was, and so what process group.
     pub main_pid: Option<i32>,
     /// The notify socket of the run, if it has one: `NOTIFY_SOCKET`.
     pub notify: Option<&'a Path>,
@@ -544,7 +545,8 @@ fn exit_arguments(order: &Order<'_>) -> Vec<Vec<u8>> {
         ExitArguments::None => Vec::new(),
         ExitArguments::Runit => vec![code("-1").into(), signal.to_string().into()],
         ExitArguments::S6 => {
-            vec![code("256").into(), signal.to_string().into(), order.spec.name.as_str().into()]
+            let (name, group) = (order.spec.name.as_str().into(), order.main_pid.unwrap_or(0));
+            vec![code("256").into(), signal.to_string().into(), name, group.to_string().into()]
         }
     }
 }

@@ -555,16 +555,19 @@ fn a_finish_script_is_told_how_it_ended() {
     let ended = Scene::init()
         .service("code", &service("exit 3", "runit"))
         .service("signal", &service("kill -9 $$$$", "runit"))
-        .service("code6", &service("exit 3", "s6"))
-        .service("signal6", &service("kill -9 $$$$", "s6"))
+        .service("code6", &service("echo group $$$$; exit 3", "s6"))
+        .service("signal6", &service("echo group $$$$; kill -9 $$$$", "s6"))
         .with_services()
         .run();
-    for line in [
-        "code | finish: 3 0",
-        "signal | finish: -1 9",
-        "code6 | finish: 3 0 code6",
-        "signal6 | finish: 256 9 signal6",
-    ] {
+    for line in ["code | finish: 3 0", "signal | finish: -1 9"] {
         assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+    for (name, told) in [("code6", "3 0 code6"), ("signal6", "256 9 signal6")] {
+        let said = |what: &str| {
+            let start = format!("{name} | {what}");
+            let line = ended.stdout.lines().find_map(|line| line.strip_prefix(&start));
+            line.unwrap_or_else(|| panic!("no {start} in {}", ended.stdout)).to_owned()
+        };
+        assert_eq!(said("finish: "), format!("{told} {}", said("group ")));
     }
 }

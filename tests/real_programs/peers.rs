@@ -296,7 +296,8 @@ line=
 if [ "$what" = log.run ]; then read -r line; fi
 while ! mkdir "$TRACE/$what.$number" 2>/dev/null; do number=$((number + 1)); done
 {
-    echo "arguments: $0 $*"
+    # What the process group was is told by newer versions of s6 only.
+    echo "arguments: $0 $1 $2 $3"
     echo "user: $(id -u) $(id -g) $(id -G)"
     echo "umask: $(umask)"
     echo "directory: ${PWD#*/services/}"
