@@ -87,7 +87,7 @@ const FORMAT: OptionInfo = valued(
     "format",
     None,
     "FORMAT",
-    "What the sources are, if not seen: native, supervisord, circus, procfile, runit, s6, s6-rc",
+    "What the sources are, if not seen: native, supervisord, circus, procfile, runit, s6, s6-rc, s6-overlay",
     "ONIT_FORMAT",
 );
 const FORMATION: OptionInfo = valued(

@@ -168,7 +168,7 @@ pub(super) fn is_file(files: &dyn Files, path: &Path) -> bool {
 }
 
 /// The service directories in a directory, or the one that it is itself.
-fn directories(files: &dyn Files, source: &Path) -> Vec<PathBuf> {
+pub(super) fn directories(files: &dyn Files, source: &Path) -> Vec<PathBuf> {
     if is_file(files, &source.join("run")) {
         return vec![source.to_owned()];
     }
@@ -236,7 +236,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// The service of a directory, and the one that reads what it writes.
-    fn with_logger(&mut self, path: &Path) -> impl Iterator<Item = Sheet> + use<> {
+    pub(super) fn with_logger(&mut self, path: &Path) -> impl Iterator<Item = Sheet> + use<> {
         let mut service = self.service(path);
         let log = path.join("log");
         // In a file nothing is found either, as in `directories`.
@@ -357,18 +357,22 @@ impl Reader<'_> {
 
     /// How a script is run: as it is, or, where nobody may execute it, as its first line says.
     fn script(&mut self, path: &Path, file: &str) -> Option<Vec<String>> {
-        let found = path.join(file);
-        let own = format!("./{file}");
-        if self.source.files.is_executable(&found) {
+        let words = self.words(&path.join(file), format!("./{file}"))?;
+        Some(words.iter().map(|word| literal(word)).collect())
+    }
+
+    /// The words by which a script is run that is called `own` there.
+    pub(super) fn words(&mut self, found: &Path, own: String) -> Option<Vec<String>> {
+        if self.source.files.is_executable(found) {
             return Some(vec![own]);
         }
-        let bytes = self.source.files.read(&found).unwrap_or_default();
+        let bytes = self.source.files.read(found).unwrap_or_default();
         let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = String::from_utf8_lossy(first).into_owned();
         let Some(line) = line.strip_prefix("#!").map(str::trim).filter(|line| !line.is_empty())
         else {
             self.notes.problem_with_hint(
-                &place(&found),
+                &place(found),
                 "nobody may execute it, and its first line names no interpreter",
                 "chmod +x, and `#!/bin/sh` as its first line",
             );
@@ -377,7 +381,7 @@ impl Reader<'_> {
         // As the kernel does it: one word, and the rest as another; see execve(2).
         let (interpreter, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
         let rest = Some(rest.trim()).filter(|rest| !rest.is_empty());
-        let words = std::iter::once(interpreter).chain(rest).map(literal);
+        let words = std::iter::once(interpreter).chain(rest).map(str::to_owned);
         Some(words.chain(std::iter::once(own)).collect())
     }
 

@@ -9,6 +9,7 @@
 //! | `include.rs` | further files that an ini file names |
 //! | `ini.rs` | sections and options of ini files, by the rules of each dialect |
 //! | `options.rs` | what becomes of an option: the shape of the tables of options |
+//! | `overlay.rs` | the trees of s6-overlay |
 //! | `procfile.rs` | `Procfile` with its `.env` |
 //! | `s6rc.rs` | source definitions of s6-rc |
 //! | `sheet.rs` | puts the raw form of a service together |
@@ -23,6 +24,7 @@ pub mod glob;
 pub mod include;
 pub mod ini;
 pub mod options;
+pub mod overlay;
 pub mod procfile;
 pub mod s6rc;
 pub mod sheet;
@@ -54,11 +56,13 @@ pub enum Format {
     S6,
     /// Source definitions of s6-rc.
     S6Rc,
+    /// The tree of an image with s6-overlay.
+    S6Overlay,
 }
 
 impl Format {
     /// Every format, by the name `--format` takes.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("native", Self::Native),
         ("supervisord", Self::Supervisord),
         ("circus", Self::Circus),
@@ -66,6 +70,7 @@ impl Format {
         ("runit", Self::Runit),
         ("s6", Self::S6),
         ("s6-rc", Self::S6Rc),
+        ("s6-overlay", Self::S6Overlay),
     ];
 
     /// What it is called.
@@ -147,10 +152,11 @@ impl Foreign for Formats {
             (Format::Runit, None) => directory::read(&source, directory::RUNIT),
             (Format::S6, None) => directory::read(&source, directory::S6),
             (Format::S6Rc, None) => s6rc::read(&source),
+            (Format::S6Overlay, None) => overlay::read(&source),
             (Format::Supervisord | Format::Circus | Format::Procfile, None) => {
                 sheet::refused(path, "is a directory, and no file of this format")
             }
-            (Format::Runit | Format::S6 | Format::S6Rc, Some(_)) => {
+            (Format::Runit | Format::S6 | Format::S6Rc | Format::S6Overlay, Some(_)) => {
                 sheet::refused(path, "is a file, and no directory of this format")
             }
         };
@@ -163,6 +169,9 @@ fn recognise_directory(path: &Path, files: &dyn Files) -> Option<Format> {
     let names = files.list(path).ok()?;
     if names.iter().any(|name| name.as_encoded_bytes().ends_with(b".toml")) {
         return None;
+    }
+    if overlay::is_one(files, path) {
+        return Some(Format::S6Overlay);
     }
     if s6rc::is_one(files, path) {
         return Some(Format::S6Rc);

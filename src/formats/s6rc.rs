@@ -89,32 +89,62 @@ enum Definition {
 /// Reads the source definitions in a directory.
 #[must_use]
 pub fn read(source: &Source<'_>) -> Reading {
+    let mut notes = Notes::default();
+    let services = compile(source, None, &mut notes);
+    let services = services.into_iter().map(|compiled| compiled.sheet.described()).collect();
+    let Notes { problems, remarks } = notes;
+    Reading { services, problems, remarks, ..Reading::default() }
+}
+
+/// A service that source definitions came to.
+pub(super) struct Compiled {
+    pub(super) sheet: Sheet,
+    /// What of s6-overlay's own it depends on.
+    pub(super) built_in: BTreeSet<String>,
+}
+
+/// Reads the source definitions in a directory; what the bundles in `started` hold is started, too.
+pub(super) fn compile(
+    source: &Source<'_>,
+    started: Option<&Path>,
+    notes: &mut Notes,
+) -> Vec<Compiled> {
     let reader = Reader { source, dialect: directory::S6_RC, notes: Notes::default() };
-    let mut compiler = Compiler { reader, definitions: BTreeMap::new() };
-    let found = definitions(source.files, source.path);
+    let (definitions, built_in) = (BTreeMap::new(), BTreeMap::new());
+    let mut compiler = Compiler { reader, definitions, built_in };
+    let found = self::definitions(source.files, source.path);
     if found.len() > SERVICES_MAX {
-        return sheet::refused(source.path, &format!("more than {SERVICES_MAX} definitions"));
+        let what = format!("more than {SERVICES_MAX} definitions");
+        notes.problem(&Place::file(source.path.display().to_string()), what);
+        return Vec::new();
     }
     for path in found {
         compiler.definition(&path);
     }
+    if let Some(folder) = started {
+        compiler.further_bundles(folder);
+    }
     compiler.pipelines(source.path);
     compiler.depend(source.path);
     compiler.start();
-    let Compiler { reader, definitions } = compiler;
-    let services = definitions.into_values().filter_map(|definition| match definition {
-        Definition::Service(sheet) => Some(sheet.described()),
+    let Compiler { reader, definitions, mut built_in } = compiler;
+    notes.problems.extend(reader.notes.problems);
+    notes.remarks.extend(reader.notes.remarks);
+    let services = definitions.into_iter().filter_map(|(name, definition)| match definition {
+        Definition::Service(sheet) => {
+            Some(Compiled { sheet, built_in: built_in.remove(&name).unwrap_or_default() })
+        }
         Definition::Bundle(_) => None,
     });
-    let services = services.collect();
-    let Notes { problems, remarks } = reader.notes;
-    Reading { services, problems, remarks, ..Reading::default() }
+    services.collect()
 }
 
 struct Compiler<'a> {
     reader: Reader<'a>,
     /// By name.
     definitions: BTreeMap<String, Definition>,
+    /// What of s6-overlay's own each depends on.
+    built_in: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Compiler<'_> {
@@ -153,6 +183,23 @@ impl Compiler<'_> {
             self.time(path, "timeout-down", "stop.timeout", &mut sheet);
         }
         Definition::Service(sheet)
+    }
+
+    /// Since 3.2.3 s6-overlay has the bundles that are started in a place of their own.
+    fn further_bundles(&mut self, folder: &Path) {
+        for name in STARTED {
+            let members = self.names(&folder.join(name), "contents");
+            if members.is_empty() {
+                continue;
+            }
+            match self.definitions.get_mut(name) {
+                Some(Definition::Bundle(known)) => known.extend(members),
+                Some(Definition::Service(_)) => {}
+                None => {
+                    self.definitions.insert(name.to_owned(), Definition::Bundle(members));
+                }
+            }
+        }
     }
 
     /// The bundles that the ends of pipelines name: all that a pipeline consists of.
@@ -313,6 +360,10 @@ impl Compiler<'_> {
                 Some(Definition::Bundle(_)) | None => Vec::new(),
             };
             for other in self.names(&source.join(name), kind) {
+                if BUILT_IN.contains(&other.value.as_str()) {
+                    self.built_in.entry(name.clone()).or_default().insert(other.value);
+                    continue;
+                }
                 if !self.definitions.contains_key(&other.value) {
                     self.unknown(other, &names);
                     continue;
@@ -342,12 +393,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// A name without a definition: something is wrong, unless s6-overlay has one.
+    /// A name without a definition: something is wrong.
     fn unknown(&mut self, other: At<String>, names: &[String]) {
         let At { value, place } = other;
-        if BUILT_IN.contains(&value.as_str()) {
-            return;
-        }
         let problems = &mut self.reader.notes.problems;
         let problem = Problem::new(place, format!("there is no definition of `{value}`"));
         problems.push(match problems.len() {

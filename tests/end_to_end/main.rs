@@ -21,6 +21,7 @@
 mod bad_input;
 mod children;
 mod control;
+mod directories;
 mod hostile;
 mod notify;
 mod output;

@@ -11,7 +11,7 @@ use onit::cli::check::{problems, render};
 use onit::config::{Files, Loaded, Request, Written, judge, load, read, write};
 use onit::formats::options::OptionInfo;
 use onit::formats::{
-    Format, Formats, Surroundings, circus, directory, procfile, s6rc, supervisord,
+    Format, Formats, Surroundings, circus, directory, overlay, procfile, s6rc, supervisord,
 };
 use onit::service::{Name, Problem, Spec};
 
@@ -90,7 +90,7 @@ const TABLES: &[(Format, &[OptionInfo])] = &[
     (Format::Runit, directory::RUNIT_OPTIONS),
     (Format::S6, directory::S6_OPTIONS),
     (Format::S6Rc, s6rc::OPTIONS),
-    (Format::S6Rc, s6rc::OPTIONS),
+    (Format::S6Overlay, overlay::OPTIONS),
 ];
 
 fn cases() -> Vec<PathBuf> {
