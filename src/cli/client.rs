@@ -1,5 +1,6 @@
 //! The verbs that speak to a running onit: a request, and what its answer looks like to a person.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
@@ -455,15 +456,24 @@ fn described(outcome: &Outcome, verb: &str) -> String {
 fn difference(reload: &Reload, dry_run: bool) -> String {
     let mut text = String::new();
     let would = if dry_run { "would be " } else { "" };
-    let kinds = [
-        (&reload.added, "new", "started"),
-        (&reload.changed, "changed", "restarted"),
-        (&reload.removed, "removed", "stopped"),
-    ];
-    for (names, what, then) in kinds {
+    let Reload { added, changed, removed, .. } = reload;
+    let [started, restarted] =
+        [&reload.started, &reload.restarted].map(|names| names.iter().collect::<BTreeSet<_>>());
+    for (names, what) in [(added, "new"), (changed, "changed")] {
         for name in names {
-            let _ = writeln!(text, "{name}: {what}, {would}{then}");
+            let _ = match (started.contains(name), restarted.contains(name)) {
+                (true, _) => writeln!(text, "{name}: {what}, {would}started"),
+                (false, true) => writeln!(text, "{name}: {what}, {would}restarted"),
+                (false, false) => writeln!(text, "{name}: {what}, not started: see onit start"),
+            };
         }
+    }
+    let others: BTreeSet<&String> = added.iter().chain(changed).collect();
+    for name in started.difference(&others) {
+        let _ = writeln!(text, "{name}: needed now, {would}started");
+    }
+    for name in removed {
+        let _ = writeln!(text, "{name}: removed, {would}stopped");
     }
     if text.is_empty() {
         text.push_str("nothing has changed\n");

@@ -161,14 +161,18 @@ pub struct Outcome {
 /// What a reload changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reload {
-    /// New; they are started.
+    /// New.
     pub added: Vec<String>,
-    /// Other than before; they are restarted.
+    /// Other than before.
     pub changed: Vec<String>,
     /// No longer there; they are stopped.
     pub removed: Vec<String>,
     /// How many are as before.
     pub unchanged: usize,
+    /// Of the new and the changed those that are started; and who is as before, but needed now.
+    pub started: Vec<String>,
+    /// Of the changed those that are restarted.
+    pub restarted: Vec<String>,
 }
 
 /// Something wrong in a source.
@@ -291,7 +295,7 @@ taken! {
     Exit { time, ago_ms, ran_ms, code, signal, asked, what }
     Brief { service, state, why }
     Outcome { service, state, why, pid, reached, changed }
-    Reload { added, changed, removed, unchanged }
+    Reload { added, changed, removed, unchanged, started, restarted }
     Problem { place, what, hint }
     Event { number, time, service, from, to, pid, exit, why }
     Log { time, service, stream, message }
@@ -380,6 +384,8 @@ mod tests {
                 changed: vec![],
                 removed: vec!["b".to_owned()],
                 unchanged: 5,
+                started: vec!["a".to_owned()],
+                restarted: vec![],
             }),
             Line::Problem(Problem { place: "a:1".to_owned(), what: text(), hint: None }),
             Line::Event(Event {

@@ -176,6 +176,8 @@ fn reload(difference: &Difference) -> Reload {
         changed: names(&difference.changed),
         removed: names(&difference.removed),
         unchanged: difference.unchanged,
+        started: names(&difference.started),
+        restarted: names(&difference.restarted),
     }
 }
 

@@ -63,7 +63,7 @@ use crate::service::{
     Announcement, Exit, ExitArguments, Failure, Kind, Leftovers, Level, Name, Pattern, Place, Plan,
     Problem, Role, RunId, Scope, Signal, Spec, Time,
 };
-use crate::supervisor::{Action, Ask, Dependents, Event, Sender, Wake};
+use crate::supervisor::{Action, Ask, Dependents, Event, Wake};
 
 use above::Above;
 use channels::{Channels, Finding, Newline};
@@ -820,9 +820,7 @@ impl Host for Linux {
                 Token::Changes => self.rescan.iter().for_each(|rescan| rescan.has_changed()),
                 Token::Settled => {
                     self.rescan.iter().for_each(|rescan| rescan.has_settled());
-                    // As if somebody had asked for it.
-                    let (signal, sender) = (Signal::HUP, Sender::Process);
-                    events.push(Event::Signalled { signal, sender });
+                    events.push(Event::SourcesChanged);
                 }
                 Token::Orders => self.take_orders(events),
                 Token::Exec(run) => self.look_at_start(run, events),

@@ -151,14 +151,18 @@ pub struct Outcome {
 /// What a reload changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// New; they are started.
+    /// New.
     pub added: Vec<Name>,
-    /// Other than before; they are restarted, or started if they were not before.
+    /// Other than before.
     pub changed: Vec<Name>,
     /// No longer there; they are stopped.
     pub removed: Vec<Name>,
-    /// As before; nothing happens to them.
+    /// As before.
     pub unchanged: usize,
+    /// Of the new and the changed those that are started; and who is as before, but needed now.
+    pub started: Vec<Name>,
+    /// Of the changed those that are restarted. Who is in neither list is left to whoever asks.
+    pub restarted: Vec<Name>,
 }
 
 /// Why nothing was done.

@@ -71,6 +71,8 @@ pub enum Event {
         /// By whom.
         sender: Sender,
     },
+    /// Something has changed where sources that are watched stand.
+    SourcesChanged,
     /// Somebody asks for something. Answered by [`Action::Reply`], now or later.
     Asked {
         /// What the answer is marked with.

@@ -357,6 +357,7 @@ impl Supervisor {
             Event::Found { run, finding } => self.found(run, finding),
             Event::Alone => self.alone(now),
             Event::Signalled { signal, sender } => self.signalled(signal, sender, now),
+            Event::SourcesChanged => self.read_plan(Asker::Change),
             Event::Asked { ticket, ask } => self.asked(ticket, ask, now),
             Event::HungUp { ticket } => self.hung_up(ticket),
             Event::PlanRead { result } => self.plan_read(result, now),

@@ -124,6 +124,8 @@ pub enum Notice {
     KillingStrangers,
     /// The sources have been read again, and this is applied.
     Reloaded(Difference),
+    /// The sources have been read again, for which nobody had asked, and say the same.
+    RereadInVain,
     /// The sources have been read again and have problems; nothing has changed.
     ReloadRefused {
         /// How many.
@@ -227,6 +229,7 @@ impl Notice {
             | Self::OutOfTime { .. }
             | Self::KillingStrangers => Level::Warn,
             Self::Reloaded(_) => Level::Info,
+            Self::RereadInVain => Level::Debug,
             Self::ReloadRefused { .. } | Self::ReloadProblem(_) => Level::Error,
             Self::ShuttingDown { by } => match by {
                 By::Signal(_) | By::Request | By::NothingLeft { .. } => Level::Info,
@@ -304,6 +307,7 @@ impl fmt::Display for Notice {
                 f.write_str("processes of no service did not end in time, are killed")
             }
             Self::Reloaded(difference) => write!(f, "reloaded; {difference}"),
+            Self::RereadInVain => f.write_str("read the sources again; nothing has changed"),
             Self::ReloadRefused { problems: 1 } => {
                 f.write_str("not reloaded: 1 problem; nothing was changed")
             }

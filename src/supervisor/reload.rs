@@ -22,7 +22,13 @@ pub(super) struct Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
     Signal,
-    Client { ticket: Ticket, dry_run: bool, wait: bool },
+    /// Nobody: what is watched has changed.
+    Change,
+    Client {
+        ticket: Ticket,
+        dry_run: bool,
+        wait: bool,
+    },
 }
 
 /// A service on its way into the table: what it waits for is known by name.
@@ -83,6 +89,44 @@ pub(super) fn wake_the_needed(drafts: &mut [Draft]) {
             needed.extend(needs(draft));
         }
     }
+}
+
+/// The services there are under another plan, and behind them those that are to leave.
+fn table_under(plan: Plan, services: Vec<Service>, now: Time) -> Vec<Draft> {
+    let old = Draft::of_table(services);
+    let places = Index::by_name(old.iter().map(Draft::name));
+    let mut old: Vec<Option<Draft>> = old.into_iter().map(Some).collect();
+    let mut drafts = Vec::new();
+    for mut draft in Draft::of_plan(plan.into_nodes()) {
+        let known = places.get(draft.name()).and_then(|at| old.get_mut(at.0));
+        if let Some(known) = known.and_then(Option::take) {
+            let spec = std::mem::replace(&mut draft.service, known.service).spec;
+            let service = &mut draft.service;
+            if service.goal == Goal::Gone {
+                // It is as new, unless something of it still runs.
+                service.is_dormant = !spec.autostart && service.state.is_at_rest();
+                service.goal = if service.is_dormant { Goal::Down } else { Goal::Up };
+            } else if service.is_dormant && spec.autostart {
+                service.is_dormant = false;
+                service.goal = Goal::Up;
+            }
+            if service.spec.is_same(&spec) {
+                service.spec = spec;
+                service.next = None;
+            } else {
+                service.next = Some(spec);
+            }
+        } else {
+            draft.service.since = now;
+        }
+        drafts.push(draft);
+    }
+    for mut draft in old.into_iter().flatten() {
+        draft.service.goal = Goal::Gone;
+        drafts.push(draft);
+    }
+    wake_the_needed(&mut drafts);
+    drafts
 }
 
 /// Puts services into a table, in the order they have. Nobody waits for one that is not there.
@@ -157,9 +201,20 @@ impl Supervisor {
                 self.actions.push_back(Action::ReadPlan);
             }
             Some(reading) => {
-                // One reading is enough for any number of signals.
-                if asker != Asker::Signal || !reading.later.contains(&asker) {
-                    reading.later.push(asker);
+                let later = &mut reading.later;
+                // One reading is enough for any number of signals, and for a change beside them.
+                let is_known = match asker {
+                    Asker::Client { .. } => false,
+                    Asker::Signal => later.contains(&Asker::Signal),
+                    Asker::Change => {
+                        later.contains(&Asker::Signal) || later.contains(&Asker::Change)
+                    }
+                };
+                if asker == Asker::Signal {
+                    later.retain(|other| *other != Asker::Change);
+                }
+                if !is_known {
+                    later.push(asker);
                 }
             }
         }
@@ -193,7 +248,7 @@ impl Supervisor {
             (Asker::Client { ticket, .. }, refusal) => {
                 self.reply(ticket, Answer::Refused(refusal));
             }
-            (Asker::Signal, Refusal::Problems(problems)) => {
+            (Asker::Signal | Asker::Change, Refusal::Problems(problems)) => {
                 let count = problems.len();
                 for problem in problems {
                     self.report(Notice::ReloadProblem(problem));
@@ -202,7 +257,7 @@ impl Supervisor {
             }
             // Who stops everything has been told.
             (
-                Asker::Signal,
+                Asker::Signal | Asker::Change,
                 Refusal::Stopping
                 | Refusal::Unknown { .. }
                 | Refusal::MainCommand
@@ -218,11 +273,16 @@ impl Supervisor {
         let difference = self.difference(&plan);
         let before = RunId(self.last_run);
         let is_meant = |asker: &Asker| match asker {
-            Asker::Signal => true,
+            Asker::Signal | Asker::Change => true,
             Asker::Client { dry_run, .. } => !dry_run,
         };
         if askers.iter().any(is_meant) {
-            self.report(Notice::Reloaded(difference.clone()));
+            let is_asked = askers.iter().any(|asker| is_meant(asker) && *asker != Asker::Change);
+            self.report(match is_asked || !difference.is_empty() {
+                true => Notice::Reloaded(difference.clone()),
+                // A directory that is not whole yet, or a file beside the services.
+                false => Notice::RereadInVain,
+            });
             self.apply(plan, now);
         }
         for asker in askers {
@@ -268,46 +328,35 @@ impl Supervisor {
             }
         }
         difference.removed = before.into_keys().cloned().collect();
+        self.starts(plan, &mut difference);
         difference
+    }
+
+    /// Whom it would start: that is seen by doing it to a table of its own.
+    fn starts(&self, plan: &Plan, difference: &mut Difference) {
+        let drafts = table_under(plan.clone(), self.services.clone(), Time::ZERO);
+        let changed: BTreeSet<Name> = difference.changed.iter().cloned().collect();
+        let is_wanted = |service: &&Service| service.goal == Goal::Up;
+        let wanted = self.services.iter().filter(is_wanted);
+        let wanted: BTreeSet<&Name> = wanted.map(|service| &service.spec.name).collect();
+        for Draft { service, .. } in drafts.iter().filter(|it| it.service.goal == Goal::Up) {
+            let name = &service.spec.name;
+            let is_changed = changed.contains(name);
+            if is_changed && service.runs > 0 {
+                difference.restarted.push(name.clone());
+            } else if is_changed || !wanted.contains(name) {
+                difference.started.push(name.clone());
+            }
+        }
     }
 
     fn apply(&mut self, plan: Plan, now: Time) {
         self.disabled = plan.disabled().to_vec();
         let before = self.names();
-        let old = Draft::of_table(std::mem::take(&mut self.services));
-        let places = Index::by_name(old.iter().map(Draft::name));
-        let mut old: Vec<Option<Draft>> = old.into_iter().map(Some).collect();
-        let mut drafts = Vec::new();
-        for mut draft in Draft::of_plan(plan.into_nodes()) {
-            let known = places.get(draft.name()).and_then(|at| old.get_mut(at.0));
-            if let Some(known) = known.and_then(Option::take) {
-                let spec = std::mem::replace(&mut draft.service, known.service).spec;
-                let service = &mut draft.service;
-                if service.goal == Goal::Gone {
-                    // It is as new, unless something of it still runs.
-                    service.is_dormant = !spec.autostart && service.state.is_at_rest();
-                    service.goal = if service.is_dormant { Goal::Down } else { Goal::Up };
-                } else if service.is_dormant && spec.autostart {
-                    service.is_dormant = false;
-                    service.goal = Goal::Up;
-                }
-                if service.spec.is_same(&spec) {
-                    service.spec = spec;
-                    service.next = None;
-                } else {
-                    service.next = Some(spec);
-                }
-            } else {
-                draft.service.since = now;
-            }
-            drafts.push(draft);
-        }
-        for mut draft in old.into_iter().flatten() {
-            draft.service.goal = Goal::Gone;
-            self.leaving.insert(draft.service.spec.name.clone());
-            drafts.push(draft);
-        }
-        wake_the_needed(&mut drafts);
+        let services = std::mem::take(&mut self.services);
+        let drafts = table_under(plan, services, now);
+        let is_leaving = |draft: &&Draft| draft.service.goal == Goal::Gone;
+        self.leaving.extend(drafts.iter().filter(is_leaving).map(|draft| draft.name().clone()));
         self.rebuild(&before, drafts);
         for index in (0..self.services.len()).map(Index) {
             let Some(service) = self.services.get(index.0) else { continue };

@@ -174,7 +174,11 @@ fn a_reload_touches_only_what_changed() {
     running.write("new", UP);
     running.check(&["reload", "--dry-run"], 0, "web: changed, would be restarted");
     assert_eq!(pid("web"), web);
+    running.write("idle", &format!("{UP}autostart = false"));
+    running.check(&["reload", "--dry-run"], 0, "idle: new, not started: see onit start");
     running.check(&["reload"], 0, "new: new, started");
+    running.write("idle", UP);
+    running.check(&["reload"], 0, "idle: changed, started");
     assert_eq!(pid("db"), db);
     assert_ne!(pid("web"), web);
     running.write("web", "command = [\"sleep\"");
@@ -582,7 +586,8 @@ fn a_directory_of_runit_is_watched() {
     make(&services.join("first"));
     let elsewhere = scene.folder().join("sv/linked");
     make(&elsewhere);
-    let running = scene.with_source(&services).start();
+    // What comes to nothing is not worth a word, unless one listens closely.
+    let running = scene.with_source(&services).env("ONIT_LOG_LEVEL", "debug").start();
     running.wait_for_notice("first: started");
     // A link to one, a new one, one that is not whole for long, and one that goes.
     std::os::unix::fs::symlink(&elsewhere, services.join("linked")).unwrap();

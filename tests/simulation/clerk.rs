@@ -48,6 +48,8 @@ pub struct Clerk {
     hung_up: BTreeSet<Ticket>,
     /// Who asked for the sources: those they are read for, and those who came later.
     reading: Option<(Vec<Asker>, Vec<Asker>)>,
+    /// Who is wanted since the latest reload.
+    wanted_by_reload: BTreeSet<Name>,
     changes: u64,
     /// What was told of each; who was never told of waits.
     told: BTreeMap<Name, &'static str>,
@@ -122,6 +124,7 @@ impl Clerk {
             questions: BTreeMap::new(),
             hung_up: BTreeSet::new(),
             reading: None,
+            wanted_by_reload: BTreeSet::new(),
             changes: 0,
             told: BTreeMap::new(),
             ending: None,
@@ -161,6 +164,8 @@ impl Clerk {
                 }
             }
             Event::Signalled { signal, sender } => self.signalled(*signal, *sender, view),
+            // As meant as a signal.
+            Event::SourcesChanged => self.read_for(Asker::Signal),
             Event::Exited { run, exit } => {
                 let run = self.runs.get_mut(run).unwrap();
                 run.exited = Some(now);
@@ -474,6 +479,8 @@ impl Clerk {
         }
         self.graph = graph;
         self.wake_the_needed();
+        let wanted = self.graph.keys().filter(|name| !self.paused.contains(*name));
+        self.wanted_by_reload = wanted.cloned().collect();
     }
 
     /// Everyone who runs, or is about to, and needs one of these, or one that needs it.
@@ -669,8 +676,16 @@ impl Clerk {
                     assert_eq!(report.state.word(), word(&report.spec.name));
                 }
             }
-            Answer::Difference(_) => {
+            Answer::Difference(difference) => {
                 assert!(!std::mem::replace(&mut question.saw_difference, true));
+                if matches!(question.ask, Ask::Reload { dry_run: false, .. }) {
+                    let starts: BTreeSet<&Name> =
+                        difference.started.iter().chain(&difference.restarted).collect();
+                    for name in difference.added.iter().chain(&difference.changed) {
+                        let is_wanted = self.wanted_by_reload.contains(name);
+                        assert_eq!(starts.contains(name), is_wanted, "{name}: {difference:?}");
+                    }
+                }
             }
             Answer::Done(outcomes) => {
                 // It tells how each was when it came so far, which may be some time ago.

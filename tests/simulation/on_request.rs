@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use onit::service::{Restart, Signal};
+use onit::service::{Name, Restart, Signal};
 use onit::supervisor::{Above, Answer, Ask, HealthLevel};
 
-use crate::scene::{Actor, Scene, main_command, oneshot, service, start, status, stop};
+use crate::scene::{Actor, Scene, dry_run, main_command, oneshot, service, start, status, stop};
 use crate::script::{Word, ends, millis, runs, secs, slow};
 
 fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
@@ -151,6 +151,56 @@ fn a_reload_starts_it_only_where_it_is_needed_or_meant() {
         secs(5),
         &["0s start web", "1s TERM web", "5s over 0"],
     );
+}
+
+#[test]
+fn a_reload_tells_whom_it_starts_and_whom_it_does_not() {
+    let check = |scene: Scene, started: &[&str], restarted: &[&str]| {
+        let play = scene.signal(secs(5), Signal::TERM).play();
+        let difference = play.answers.iter().find_map(|(_, answer)| {
+            if let Answer::Difference(difference) = answer { Some(difference) } else { None }
+        });
+        let words = |names: &[Name]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let found = difference.map(|found| (words(&found.started), words(&found.restarted)));
+        assert_eq!(found, Some((words_of(started), words_of(restarted))));
+    };
+    let web = || service("web").plays(runs());
+    let db = || service("db").plays(runs());
+    let changed = |actor: Actor| actor.grace(secs(1));
+    // New.
+    check(scene([web()]).reload(secs(1), [web(), db()]), &["db"], &[]);
+    check(scene([web()]).reload(secs(1), [web(), on_request(db())]), &[], &[]);
+    check(scene([web()]).reload(secs(1), [web(), on_request(db()).needs("web")]), &[], &[]);
+    // Changed: it runs, nobody has asked for it yet, and now it needs nobody to.
+    check(scene([web()]).reload(secs(1), [changed(web())]), &[], &["web"]);
+    check(scene([on_request(web())]).reload(secs(1), [changed(on_request(web()))]), &[], &[]);
+    check(scene([on_request(web())]).reload(secs(1), [web()]), &["web"], &[]);
+    // As before, and needed now; the other way round it goes on.
+    let needs = || web().needs("db");
+    check(
+        scene([web(), on_request(db())]).reload(secs(1), [needs(), on_request(db())]),
+        &["db"],
+        &["web"],
+    );
+    check(
+        scene([needs(), on_request(db())]).reload(secs(1), [web(), on_request(db())]),
+        &[],
+        &["web"],
+    );
+    // Stopped by hand, and asked for by hand.
+    check(scene([web()]).ask(secs(1), stop(&["web"])).reload(secs(2), [changed(web())]), &[], &[]);
+    let asked = scene([on_request(web())]).ask(secs(1), start(&["web"]));
+    check(asked.reload(secs(2), [changed(on_request(web()))]), &[], &["web"]);
+    // It is only looked at.
+    check(
+        scene([web()]).sources(secs(1), [changed(web()), on_request(db())]).ask(secs(2), dry_run()),
+        &[],
+        &["web"],
+    );
+}
+
+fn words_of(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 #[test]

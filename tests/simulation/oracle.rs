@@ -381,6 +381,7 @@ impl Oracle {
             | Event::Notified { .. }
             | Event::Found { .. }
             | Event::Signalled { .. }
+            | Event::SourcesChanged
             | Event::Asked { .. }
             | Event::HungUp { .. }
             | Event::PlanRead { .. }
@@ -701,6 +702,7 @@ impl Oracle {
             | Event::Notified { .. }
             | Event::Found { .. }
             | Event::Signalled { .. }
+            | Event::SourcesChanged
             | Event::Asked { .. }
             | Event::HungUp { .. }
             | Event::PlanRead { .. }

@@ -1347,6 +1347,57 @@ fn a_hangup_of_the_sources_is_a_reload_nobody_waits_for() {
 }
 
 #[test]
+fn what_is_watched_is_read_again_and_only_spoken_of_if_it_has_changed() {
+    let db = || service("db");
+    let said = |scene: Scene| {
+        let reread = |said: &String| said.contains("nothing has changed") || said.contains("new:");
+        let said = scene.reading_takes(secs(1)).play().said;
+        said.into_iter().filter(reread).collect::<Vec<_>>()
+    };
+    let in_vain = "read the sources again; nothing has changed";
+    let reloaded = "reloaded; nothing has changed";
+    assert_eq!(said(term(secs(20), [db()]).sources_change(secs(5))), [in_vain]);
+    // Whoever asks is told.
+    let changed = || term(secs(20), [db()]).sources_change(secs(5));
+    assert_eq!(said(changed().signal(millis(5500), Signal::HUP)), [in_vain, reloaded]);
+    assert_eq!(said(changed().ask(millis(5500), reload())), [in_vain, reloaded]);
+    let both = changed().sources_change(millis(5300)).signal(millis(5500), Signal::HUP);
+    assert_eq!(said(both), [in_vain, reloaded]);
+    // One reading for both, and one complaint about it.
+    let broken = "web.toml: unknown key";
+    let complaints = |scene: Scene| {
+        let said = scene.broken_sources(secs(5)).reading_takes(secs(1)).play().said;
+        said.iter().filter(|said| said.contains(broken)).count()
+    };
+    assert_eq!(complaints(changed()), 1);
+    let both = || changed().sources_change(millis(5300)).signal(millis(5500), Signal::HUP);
+    assert_eq!(complaints(both()), 2);
+    assert_eq!(complaints(both().sources_change(millis(5700))), 2);
+    // A look is none that was asked for, as far as the log goes.
+    let looked = changed().sources_change(millis(5300)).ask(millis(5500), dry_run());
+    assert_eq!(said(looked), [in_vain, in_vain]);
+    let new = changed().sources(secs(4), [db(), service("web")]);
+    assert_eq!(said(new), ["reloaded; new: web; unchanged: 1"]);
+}
+
+#[test]
+fn a_change_of_what_is_watched_is_no_signal() {
+    // It stops nobody, and is no affair of the main command's, even where that is all there is.
+    check(
+        term(secs(20), [service("db").forwarding(Signal::HUP)])
+            .stop_signal(Signal::HUP)
+            .sources_change(secs(5)),
+        &["0s start db", "20s TERM db", "20s over 0"],
+    );
+    check(
+        term(secs(20), [main_command()])
+            .sources(secs(4), [main_command(), service("db")])
+            .sources_change(secs(5)),
+        &["0s start main", "5s start db", "20s TERM main", "20s TERM db", "20s over 143"],
+    );
+}
+
+#[test]
 fn what_was_stopped_by_hand_stays_so_when_it_changes() {
     check(
         term(secs(20), [service("db"), service("web")])

@@ -45,6 +45,8 @@ pub enum Outside {
     Sources(Vec<Actor>),
     /// From now on something is wrong with the sources.
     Broken,
+    /// Something has changed where the sources are.
+    Changed,
 }
 
 /// How unruly the world is, each in percent.
@@ -467,6 +469,11 @@ impl Scene {
         self.happens(at, Outside::Broken)
     }
 
+    /// The sources are watched, and something happens to them.
+    pub fn sources_change(self, at: Duration) -> Self {
+        self.happens(at, Outside::Changed)
+    }
+
     /// The sources change, and are read at once.
     pub fn reload(self, at: Duration, actors: impl IntoIterator<Item = Actor>) -> Self {
         self.sources(at, actors).ask(at, reload())
@@ -488,7 +495,7 @@ impl Scene {
     /// Whether anybody asks for anything in it.
     pub fn is_asked(&self) -> bool {
         let asks = |what: &Outside| match what {
-            Outside::Ask(_) | Outside::Sources(_) | Outside::Broken => true,
+            Outside::Ask(_) | Outside::Sources(_) | Outside::Broken | Outside::Changed => true,
             Outside::Signal(..) | Outside::Hit(..) | Outside::Stranger(_) => false,
             // Nobody has asked who hangs up.
             Outside::HangUp(_) => false,

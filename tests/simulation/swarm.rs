@@ -138,7 +138,10 @@ pub fn scene(seed: u64) -> Scene {
     for _ in 0..rng.pick(&[0, 0, 1, 4]) {
         let at = rng.up_to(secs(30));
         let signal = rng.pick(&[Signal::USR1, Signal::WINCH, Signal::HUP, Signal::CONT]);
-        scene = scene.signal(at, signal);
+        scene = match signal == Signal::CONT {
+            true => scene.signal(at, signal).sources_change(at),
+            false => scene.signal(at, signal),
+        };
     }
     let stop_at = match rng.below(4) {
         0 => rng.up_to(millis(50)),

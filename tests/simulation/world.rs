@@ -529,6 +529,7 @@ impl World {
                 self.sources = Some(actors);
             }
             Outside::Broken => self.sources = None,
+            Outside::Changed => self.tell(Event::SourcesChanged),
         }
     }
 
@@ -719,9 +720,11 @@ fn in_order_of_each_run(events: &mut [Event]) {
         Event::Gone { run } => Some(((0, run.0), 3)),
         Event::Asked { ticket, .. } => Some(((1, ticket.0), 0)),
         Event::HungUp { ticket } => Some(((1, ticket.0), 1)),
-        Event::Alone | Event::Signalled { .. } | Event::PlanRead { .. } | Event::DeadlinePassed => {
-            None
-        }
+        Event::Alone
+        | Event::Signalled { .. }
+        | Event::SourcesChanged
+        | Event::PlanRead { .. }
+        | Event::DeadlinePassed => None,
     };
     let whose: BTreeSet<(u8, u64)> = events.iter().filter_map(rank).map(|(of, _)| of).collect();
     for it in whose {
@@ -797,6 +800,7 @@ pub fn render_all(history: &[(Time, Entry)], scene: &Scene) -> Vec<String> {
                     | Event::Gone { run } => names.get(run).cloned().unwrap_or_default(),
                     Event::Alone
                     | Event::Signalled { .. }
+                    | Event::SourcesChanged
                     | Event::Asked { .. }
                     | Event::HungUp { .. }
                     | Event::PlanRead { .. }
