@@ -1,16 +1,16 @@
 //! `${VAR}`, `${VAR:-default}`, `${VAR:?message}` and `$$`. `$NAME` is left alone: it is a shell's.
 //! A default may hold variables in turn.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use crate::limits::VALUE_BYTES_MAX;
+use litemap::LiteMap;
 
 /// onit's own variables, as they are expanded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
     /// Those that are set.
-    pub(super) known: BTreeMap<OsString, OsString>,
+    pub(super) known: LiteMap<OsString, OsString>,
     /// Whether others may be set where this will run: what they stand for is not judged.
     pub(super) is_elsewhere: bool,
 }
@@ -128,7 +128,10 @@ mod tests {
 
     #[test]
     fn variables_are_put_in() {
-        let known = [("PORT", "80"), ("EMPTY", "")].map(|(k, v)| (k.into(), v.into())).into();
+        let known = [("PORT", "80"), ("EMPTY", "")]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into_iter()
+            .collect();
         let variables = Variables { known, is_elsewhere: false };
         let check = |text: &str, expected: Result<&str, ExpandError>| {
             let result = expand(text, &variables).map(|e| e.text.into_string().unwrap());
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_text_does_not_grow_without_end() {
-        let known = [("X".into(), "x".repeat(1000).into())].into();
+        let known = LiteMap::from_iter([("X".into(), "x".repeat(1000).into())]);
         let variables = Variables { known, is_elsewhere: false };
         assert_eq!(expand(&"${X}".repeat(1000), &variables), Err(ExpandError::TooLong));
         assert_eq!(

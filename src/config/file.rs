@@ -1,13 +1,12 @@
 //! The raw form of a configuration file: known keys with their values, each with its place. Takes
 //! apart, but does not judge: what a value means is for `check.rs`.
 
-use std::collections::BTreeMap;
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Key};
 use crate::service::{Place, Problem};
+use litemap::LiteMap;
 
 /// Something with the place where it stood.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +40,7 @@ pub enum Value {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Raw {
     /// By the name of the key: `command`, `stop.signal`.
-    pub values: BTreeMap<&'static str, At<Value>>,
+    pub values: LiteMap<&'static str, At<Value>>,
 }
 
 /// The raw form of `onit.toml`.

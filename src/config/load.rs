@@ -1,6 +1,6 @@
 //! From sources to a plan: finds the files, and judges them together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::service::{
     Argv, Condition, Dependency, Errno, Kind, Level, LogTarget, Name, Place, Plan, PlanError,
     Problem, Restart, Settings, Signal, Spec, nearest,
 };
+use litemap::LiteMap;
 
 /// What is to be loaded.
 pub struct Request<'a> {
@@ -79,7 +80,7 @@ pub struct Loaded {
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// Every service, with what is said of it and not what holds for all.
-    pub services: BTreeMap<Name, Described>,
+    pub services: LiteMap<Name, Described>,
     /// `onit.toml`, or what stands for it elsewhere.
     pub settings: RawSettings,
     /// What is to be known of sources of other formats.
@@ -99,7 +100,7 @@ pub fn read(request: &Request<'_>, files: &dyn Files) -> Written {
     for (key, value) in found.elsewhere.values {
         settings.settings.values.entry(key).or_insert(value);
     }
-    let mut services = BTreeMap::new();
+    let mut services = LiteMap::new();
     for (name, (path, content)) in found.services {
         let (place, raw) = match content {
             Content::Text(text) => (place(&path), loader.raw(&path, &text)),
@@ -139,7 +140,7 @@ pub fn judge(
     let Written { services, settings: raw, remarks, foreign, problems } = written;
     let mut loader = Loader { problems, ..Loader::new(request, files) };
     let settings = loader.settings(&raw.settings, &request.options);
-    let mut judged = BTreeMap::new();
+    let mut judged: LiteMap<Name, Judged> = LiteMap::new();
     let mut families = Families::new();
     let found: Vec<Name> = services.keys().cloned().collect();
     for (name, service) in services {
@@ -176,7 +177,7 @@ pub fn judge(
         .collect();
     let mut specs = loader.connect(drafts, &names, &families, &disabled);
     specs.extend(request.main.clone().map(Spec::main));
-    let places: BTreeMap<Name, Place> =
+    let places: LiteMap<Name, Place> =
         specs.iter().filter_map(|spec| Some((spec.name.clone(), spec.place.clone()?))).collect();
     let plan = match Plan::new(specs) {
         Ok(plan) => plan,
@@ -195,13 +196,13 @@ pub fn judge(
 }
 
 /// The instances of the services of which there are several, by the name of their file.
-type Families = BTreeMap<Name, Vec<Name>>;
+type Families = LiteMap<Name, Vec<Name>>;
 
 /// The files of all sources.
 #[derive(Debug, Default)]
 struct Found {
     /// The file of each service, with what is in it.
-    services: BTreeMap<Name, (PathBuf, Content)>,
+    services: LiteMap<Name, (PathBuf, Content)>,
     /// Every `onit.toml` that is in force, with its text.
     settings: Vec<(PathBuf, Vec<u8>)>,
     /// What sources of other formats say about the supervisor itself.
@@ -486,7 +487,7 @@ impl<'a> Loader<'a> {
         families: &Families,
         disabled: &[Name],
     ) -> Vec<Spec> {
-        let kinds: BTreeMap<Name, (Kind, Restart)> = drafts
+        let kinds: LiteMap<Name, (Kind, Restart)> = drafts
             .iter()
             .map(|(name, draft)| (name.clone(), (draft.spec.kind, draft.spec.restart)))
             .collect();
@@ -547,7 +548,7 @@ impl<'a> Loader<'a> {
         word: &At<String>,
         names: &BTreeSet<Name>,
         families: &Families,
-        kinds: &BTreeMap<Name, (Kind, Restart)>,
+        kinds: &LiteMap<Name, (Kind, Restart)>,
     ) {
         let is_own = word.value == spec.name.as_str();
         let is_for_all = spec.place.as_ref().is_some_and(|place| place.file != word.place.file);
@@ -618,7 +619,7 @@ impl<'a> Loader<'a> {
         families.get(&known).cloned().unwrap_or_else(|| vec![known])
     }
 
-    fn plan_errors(&mut self, errors: Vec<PlanError>, places: &BTreeMap<Name, Place>) {
+    fn plan_errors(&mut self, errors: Vec<PlanError>, places: &LiteMap<Name, Place>) {
         for error in errors {
             let first = match &error {
                 PlanError::Duplicate(name) => Some(name),

@@ -1,8 +1,9 @@
 //! The raw form back to text: the TOML a person would have written, with no key that equals its
 //! default, and with what is to be known beside the key it is about.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use litemap::LiteMap;
 
 use super::check;
 use super::expand::Variables;
@@ -50,7 +51,7 @@ pub fn settings(settings: &RawSettings) -> Option<String> {
 #[must_use]
 pub fn minimal(service: Described) -> Described {
     let Described { name, place, mut raw } = service;
-    let known = BTreeMap::from([("INSTANCE".into(), "1".into())]);
+    let known = LiteMap::from_iter([("INSTANCE".into(), "1".into())]);
     let variables = Variables { known, is_elsewhere: true };
     let judged = |raw: &Raw| check::service(name.clone(), None, raw, &place, &variables);
     // Of one that is not enabled nothing would be judged.

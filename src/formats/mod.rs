@@ -32,12 +32,12 @@ pub mod supervisord;
 pub mod variables;
 pub mod words;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::foreign::{Foreign, Reading};
 use crate::config::{Files, unreadable};
 use crate::service::Errno;
+use litemap::LiteMap;
 
 /// A format of sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Format {
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// onit's own variables, as far as they are text.
-    pub environment: BTreeMap<String, String>,
+    pub environment: LiteMap<String, String>,
     /// The directory onit runs in; absolute.
     pub directory: PathBuf,
     /// Which processes of a Procfile are wanted, and how many of each; none: one of each.

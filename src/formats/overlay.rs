@@ -3,7 +3,7 @@
 //!
 //! <https://github.com/just-containers/s6-overlay>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Source;
@@ -17,6 +17,7 @@ use crate::config::file::Value;
 use crate::config::foreign::Reading;
 use crate::limits::SERVICES_MAX;
 use crate::service::Place;
+use litemap::LiteMap;
 
 const fn option(
     section: &'static str,
@@ -246,7 +247,8 @@ impl Tree<'_> {
         Some(sheet)
     }
 
-    /// Lines of: path, whether what is in it is meant as well, owner, mode of files, of directories.
+    /// Lines of: path, whether what is in it is meant as well, owner, mode of files, mode of
+    /// directories.
     fn fix_attrs(&mut self) {
         let mut commands = Vec::new();
         for path in self.files("fix-attrs.d") {
@@ -330,7 +332,7 @@ impl Tree<'_> {
 
 /// Those who depend on this, themselves or through others.
 fn depending(compiled: &[Compiled], name: &str) -> BTreeSet<String> {
-    let mut dependents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut dependents: LiteMap<String, Vec<String>> = LiteMap::new();
     let mut found = Vec::new();
     for Compiled { sheet, built_in } in compiled {
         for item in sheet.items("depends_on") {

@@ -1,7 +1,7 @@
 //! Source definitions of s6-rc, as s6-overlay 3 has them in `s6-rc.d`: longruns, oneshots and
 //! bundles, with what they depend on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Source;
@@ -14,6 +14,7 @@ use crate::config::foreign::Reading;
 use crate::config::{Files, unreadable};
 use crate::limits::{HINTS_MAX, MEANT_MAX, SERVICES_MAX};
 use crate::service::{Errno, Name, Place, Problem};
+use litemap::LiteMap;
 
 const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
     OptionInfo { section: "NAME/", name, fate, becomes }
@@ -110,7 +111,7 @@ pub(super) fn compile(
     notes: &mut Notes,
 ) -> Vec<Compiled> {
     let reader = Reader { source, dialect: directory::S6_RC, notes: Notes::default() };
-    let (definitions, built_in) = (BTreeMap::new(), BTreeMap::new());
+    let (definitions, built_in) = (LiteMap::new(), LiteMap::new());
     let mut compiler = Compiler { reader, definitions, built_in };
     let found = self::definitions(source.files, source.path);
     if found.len() > SERVICES_MAX {
@@ -142,9 +143,9 @@ pub(super) fn compile(
 struct Compiler<'a> {
     reader: Reader<'a>,
     /// By name.
-    definitions: BTreeMap<String, Definition>,
+    definitions: LiteMap<String, Definition>,
     /// What of s6-overlay's own each depends on.
-    built_in: BTreeMap<String, BTreeSet<String>>,
+    built_in: LiteMap<String, BTreeSet<String>>,
 }
 
 impl Compiler<'_> {

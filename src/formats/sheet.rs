@@ -1,6 +1,5 @@
 //! Puts the raw form of a service together, and collects what is to be said about it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::config::file::{At, Raw, Value};
@@ -8,6 +7,7 @@ use crate::config::foreign::{Described, Reading, Remark};
 use crate::config::keys;
 use crate::limits::NAME_BYTES_MAX;
 use crate::service::{Name, Place, Problem};
+use litemap::LiteMap;
 
 /// The raw form of a service as it comes to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,18 +188,24 @@ pub fn name(text: &str) -> Option<Name> {
 /// the next smaller one.
 #[must_use]
 pub fn in_order(services: Vec<(Sheet, Option<Place>, (i64, i64))>) -> Vec<Described> {
-    let mut names: BTreeMap<(i64, i64), Vec<Name>> = BTreeMap::new();
+    let mut names: LiteMap<(i64, i64), Vec<Name>> = LiteMap::new();
     for (sheet, _, rank) in &services {
         names.entry(*rank).or_default().push(sheet.name.clone());
     }
     let ordered = services.into_iter().map(|(mut sheet, place, rank)| {
-        if let Some((_, before)) = names.range(..rank).next_back() {
+        if let Some((_, before)) = before(&names, rank) {
             let place = place.unwrap_or_else(|| sheet.place.clone());
             sheet.list("after", before.iter().map(Name::as_str), &place);
         }
         sheet.described()
     });
     ordered.collect()
+}
+
+/// What stands at the next smaller rank.
+fn before<V>(ranks: &LiteMap<(i64, i64), V>, rank: (i64, i64)) -> Option<(&(i64, i64), &V)> {
+    let at = ranks.find_index(&rank).unwrap_or_else(|at| at);
+    ranks.get_indexed(at.checked_sub(1)?)
 }
 
 /// A source that cannot be read as what it is said to be.

@@ -2,13 +2,13 @@
 //!
 //! Used by the loop only, and never makes it wait. It moves no bytes itself.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr, stdout};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use litemap::LiteMap;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
@@ -59,7 +59,7 @@ pub struct Console {
     relays: Arc<Relays>,
     notices: Arc<Notices>,
     rings: Arc<Rings>,
-    services: BTreeMap<Name, Outputs>,
+    services: LiteMap<Name, Outputs>,
     inputs: Inputs,
     /// `/dev/null`, once somebody asked for it.
     nowhere: Option<OwnedFd>,
@@ -100,7 +100,7 @@ pub(super) enum Key {
 /// The relays there are, each started when it is needed first.
 #[derive(Debug)]
 pub(super) struct Relays {
-    running: Mutex<BTreeMap<Key, Arc<Relay>>>,
+    running: Mutex<LiteMap<Key, Arc<Relay>>>,
     own: Own,
     stdout: Identity,
     stderr: Identity,
@@ -144,7 +144,7 @@ impl Console {
             notices: Arc::new(Notices::new(settings, Arc::clone(&relays), ring)),
             rings,
             relays,
-            services: BTreeMap::new(),
+            services: LiteMap::new(),
             inputs: Inputs::default(),
             nowhere: None,
             retired: Vec::new(),

@@ -3,9 +3,10 @@
 //!
 //! It decides nothing: requests become events, answers come back as actions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use litemap::LiteMap;
 use nix::sys::epoll::EpollFlags;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
@@ -26,9 +27,9 @@ use crate::supervisor::{Answer, Ask, Change, Event, Report, Ticket};
 /// The control socket and its clients.
 pub struct Control {
     door: Option<Door>,
-    clients: BTreeMap<u64, Client>,
+    clients: LiteMap<u64, Client>,
     /// Whose question it is.
-    tickets: BTreeMap<Ticket, u64>,
+    tickets: LiteMap<Ticket, u64>,
     last_client: u64,
     last_ticket: u64,
     /// The latest changes, for who comes late; put into words when somebody does.
@@ -107,8 +108,8 @@ impl Control {
         });
         Self {
             door,
-            clients: BTreeMap::new(),
-            tickets: BTreeMap::new(),
+            clients: LiteMap::new(),
+            tickets: LiteMap::new(),
             last_client: 0,
             last_ticket: 0,
             recent: VecDeque::new(),
@@ -126,8 +127,10 @@ impl Control {
         if let Some(door) = self.door.take() {
             door.place.remove();
         }
-        let sockets: Vec<OwnedFd> =
-            std::mem::take(&mut self.clients).into_values().map(|client| client.socket).collect();
+        let sockets: Vec<OwnedFd> = std::mem::take(&mut self.clients)
+            .into_iter()
+            .map(|(_, client)| client.socket)
+            .collect();
         for socket in &sockets {
             client::say_goodbye(socket.as_fd());
         }

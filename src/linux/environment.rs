@@ -1,7 +1,6 @@
 //! The environment of a child: what it has of onit's own, what its files and its service file say.
 //! Decides who wins and what never reaches a service; knows nothing of how it is handed over.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -10,6 +9,7 @@ use super::files;
 use super::users::Account;
 use crate::limits::{TEXT_FILE_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::service::{Environment, Failure, Inherit};
+use litemap::LiteMap;
 
 /// Where commands are looked for when nobody set a `PATH`: what container engines set.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,7 +28,7 @@ const ONITS_OWN: [&str; 7] = [
 ];
 
 /// Variables, by name.
-pub type Variables = BTreeMap<OsString, OsString>;
+pub type Variables = LiteMap<OsString, OsString>;
 
 /// Where the environment of a child comes from.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +213,7 @@ mod tests {
             let found = built(&Environment { secrets, ..Environment::default() });
             match (found, expected) {
                 (Ok(variables), Some(expected)) => {
-                    assert_eq!(variables[OsStr::new("KEY")].as_bytes(), expected);
+                    assert_eq!(variables[&OsString::from("KEY")].as_bytes(), expected);
                 }
                 (Err(text), None) => {
                     assert!(text.contains("read the secret in"), "{text}");
@@ -249,7 +249,7 @@ mod tests {
             built(&Environment { variables, file_variables, ..Environment::default() })
         };
         let variables = pointing(&[]).unwrap();
-        assert_eq!(variables[OsStr::new("TOKEN")], "s3cret");
+        assert_eq!(variables[&OsString::from("TOKEN")], "s3cret");
         assert!(!variables.contains_key(OsStr::new("TOKEN_FILE")));
         // Of one that was not asked for nothing is known.
         assert!(variables.contains_key(OsStr::new("API_KEY_FILE")));
@@ -364,7 +364,7 @@ mod tests {
                 ..Environment::default()
             };
             let sources = Sources { own: &[], environment: &environment, account: None, told: &[] };
-            let found = build(sources).map(|variables| variables[OsStr::new("A")].clone());
+            let found = build(sources).map(|variables| variables[&OsString::from("A")].clone());
             let expected = expected.map(OsString::from).map_err(String::from);
             assert_eq!(found.map_err(|failure| failure.to_string()), expected, "{file}");
         };

@@ -3,9 +3,9 @@
 //! onit holds both ends and takes nothing out. So neither side notices that the other is started
 //! again, and nothing is lost on the way.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use litemap::LiteMap;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
@@ -16,7 +16,7 @@ use crate::service::{Failure, Name};
 /// The pipes there are, by who reads from them.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
-    pipes: BTreeMap<Name, Pipe>,
+    pipes: LiteMap<Name, Pipe>,
 }
 
 /// The two ends. Both are blocking, since services have them as they are.

@@ -1,7 +1,7 @@
 //! The sockets of services: bound once, before anybody gives up a privilege, and kept through
 //! restarts. Used by the loop only, and never makes it wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use litemap::LiteMap;
 use nix::errno::Errno as Error;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{
@@ -26,7 +27,7 @@ use crate::service::{Address, Failure, Listen, Name, Spec, Who};
 #[derive(Debug, Default)]
 pub struct Listeners {
     /// By family: the instances of a service share them.
-    services: BTreeMap<Name, Shared>,
+    services: LiteMap<Name, Shared>,
     handed: Vec<(String, OwnedFd)>,
 }
 
@@ -92,7 +93,7 @@ impl Listeners {
             let _ = fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
             (name, socket)
         };
-        Self { services: BTreeMap::new(), handed: handed.into_iter().map(own).collect() }
+        Self { services: LiteMap::new(), handed: handed.into_iter().map(own).collect() }
     }
 
     /// Binds what a service wants and does not have yet, and closes what it wants no more.
@@ -143,13 +144,16 @@ impl Listeners {
     /// whoever connects is refused instead of waiting.
     /// What onit was handed stays.
     pub fn close(&mut self, name: &Name) {
-        self.services.retain(|_, shared| {
-            let is_last = shared.users.remove(name) && shared.users.is_empty();
-            if is_last {
+        let mut left = None;
+        for (family, shared) in self.services.iter_mut() {
+            if shared.users.remove(name) && shared.users.is_empty() {
                 shared.bound.iter().for_each(Bound::remove);
+                left = Some(family.clone());
             }
-            !is_last
-        });
+        }
+        if let Some(family) = left {
+            self.services.remove(&family);
+        }
     }
 
     /// Closes all.

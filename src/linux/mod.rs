@@ -45,12 +45,13 @@ pub mod trust;
 pub mod usage;
 pub mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid};
 
@@ -96,7 +97,7 @@ pub struct Linux {
     rescan: Option<Arc<Rescan>>,
     supervise: Supervise,
     /// What process group the last command of a service had whose `after_exit` is to be told.
-    groups: BTreeMap<Name, i32>,
+    groups: LiteMap<Name, i32>,
     above: Option<Above>,
     hall: Hall,
     sightings: Arc<Sightings>,
@@ -180,7 +181,7 @@ impl Linux {
             sources,
             rescan: parts.rescan,
             supervise: Supervise::default(),
-            groups: BTreeMap::new(),
+            groups: LiteMap::new(),
             above,
             hall: Hall::default(),
             sightings,

@@ -5,13 +5,13 @@
 //! sink likes: then nobody reads the pipes, their writers feel it as they would on a pipe of their
 //! own, and nothing grows. Whoever holds a [`Relay`] never waits for it but in [`Relay::wait`].
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use litemap::LiteMap;
 use nix::errno::Errno as Error;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -118,7 +118,7 @@ struct Shared {
     woken: AtomicBool,
     next_token: AtomicU64,
     arrivals: Mutex<Vec<Arrival>>,
-    pipes: Mutex<BTreeMap<u64, Arc<Pipe>>>,
+    pipes: Mutex<LiteMap<u64, Arc<Pipe>>>,
     /// Bytes that have left the pipes and not reached the sink.
     held: AtomicUsize,
     stopping: AtomicBool,
@@ -265,7 +265,7 @@ impl Relay {
                 unfed: 0,
             },
             shared: Arc::clone(&shared),
-            streams: BTreeMap::new(),
+            streams: LiteMap::new(),
             buffer: vec![0; READ_BYTES],
         };
         thread::start(c"onit-relay", "a thread for the output", move || worker.run())?;
@@ -367,7 +367,7 @@ impl std::fmt::Debug for Shared {
 /// The thread's own side.
 struct Worker {
     shared: Arc<Shared>,
-    streams: BTreeMap<u64, Arrival>,
+    streams: LiteMap<u64, Arrival>,
     buffer: Vec<u8>,
     outlet: Outlet,
 }

@@ -1,12 +1,12 @@
 //! Directories of services that are watched: runsvdir finds what is new in its own, and so do we,
 //! but without looking again and again. See inotify(7).
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -23,7 +23,7 @@ pub struct Rescan {
     /// Runs out when nothing has changed for a moment: whoever makes a directory puts something
     /// into it next.
     timer: TimerFd,
-    watched: Mutex<BTreeMap<PathBuf, WatchDescriptor>>,
+    watched: Mutex<LiteMap<PathBuf, WatchDescriptor>>,
 }
 
 impl Rescan {

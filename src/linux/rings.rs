@@ -1,11 +1,11 @@
 //! The recent output of every service, shared by the relays that fill it and the thread that shows
 //! it. The loop has nothing to do with it.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use litemap::LiteMap;
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -20,7 +20,7 @@ pub type Source = (Name, Stream);
 /// The recent output of everybody.
 #[derive(Debug, Default)]
 pub struct Rings {
-    rings: Mutex<BTreeMap<Source, Arc<SharedRing>>>,
+    rings: Mutex<LiteMap<Source, Arc<SharedRing>>>,
     common: Arc<Common>,
 }
 

@@ -5,7 +5,7 @@
 //! By a thread of its own: a file may take as long as its volume likes. What it is told is the
 //! latest of each service, and what it has heard is bounded, so neither can pile up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -13,6 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use litemap::LiteMap;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::stat::Mode;
@@ -31,7 +32,7 @@ use crate::supervisor::{Goal, Report, State};
 pub(super) struct Supervise {
     /// None: there has been none yet.
     shared: Option<Arc<Shared>>,
-    known: BTreeMap<Name, Known>,
+    known: LiteMap<Name, Known>,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,7 @@ struct Known {
 /// What the loop and the thread share.
 #[derive(Debug)]
 struct Shared {
-    news: Mutex<BTreeMap<PathBuf, News>>,
+    news: Mutex<LiteMap<PathBuf, News>>,
     /// Written to when there are.
     told: EventFd,
     orders: Mutex<VecDeque<(Name, Order)>>,
@@ -186,7 +187,7 @@ fn start() -> Result<Arc<Shared>, Failure> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
     epoll.add(shared.told.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TOLD)).map_err(failed)?;
     let keeper =
-        Keeper { shared: Arc::clone(&shared), epoll, stations: BTreeMap::new(), last: TOLD };
+        Keeper { shared: Arc::clone(&shared), epoll, stations: LiteMap::new(), last: TOLD };
     thread::start(c"onit-supervise", "a thread for the files of sv", move || keeper.run())?;
     Ok(shared)
 }
@@ -198,7 +199,7 @@ const TOLD: u64 = 0;
 struct Keeper {
     shared: Arc<Shared>,
     epoll: Epoll,
-    stations: BTreeMap<PathBuf, Station>,
+    stations: LiteMap<PathBuf, Station>,
     last: u64,
 }
 

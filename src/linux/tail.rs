@@ -6,11 +6,12 @@
 //! falls behind is told how many lines it missed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use litemap::LiteMap;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -84,7 +85,7 @@ impl Tail {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, WAKE);
             epoll.add(shared.rings.wake().map_err(failed)?, event).map_err(failed)?;
             let worker =
-                Worker { shared: Arc::clone(shared), epoll, viewers: BTreeMap::new(), last: WAKE };
+                Worker { shared: Arc::clone(shared), epoll, viewers: LiteMap::new(), last: WAKE };
             thread::start(c"onit-tail", "a thread to show output", move || worker.run())?;
             state.is_running = true;
         }
@@ -102,7 +103,7 @@ const WAKE: u64 = 0;
 struct Worker {
     shared: Arc<Shared>,
     epoll: Epoll,
-    viewers: BTreeMap<u64, Showing>,
+    viewers: LiteMap<u64, Showing>,
     last: u64,
 }
 

@@ -105,7 +105,8 @@ pub enum ExitArguments {
     /// As the `finish` of runsv(8): the exit code, or -1 after a signal; the signal, or 0.
     Runit,
     /// As the `finish` of s6-supervise: the exit code, or 256 after a signal; the signal, or 0; the
-    /// name of the service; the process group of what has ended. One that ends with 125 says that the service has failed for good; see
+    /// name of the service; the process group of what has ended. One that ends with 125 says that
+    /// the service has failed for good; see
     /// <https://skarnet.org/software/s6/servicedir.html>.
     S6,
 }

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use litemap::LiteMap;
 use onit::cli::check::{problems, render};
 use onit::config::{Files, Loaded, Request, Written, judge, load, read, write};
 use onit::formats::options::OptionInfo;
@@ -120,7 +121,7 @@ pub(crate) struct Around {
 impl Around {
     fn of(case: &Path) -> Self {
         let lines = |name: &str| fs::read_to_string(case.join(name)).unwrap_or_default();
-        let environment: BTreeMap<String, String> = lines("environment")
+        let environment: LiteMap<String, String> = lines("environment")
             .lines()
             .map(|line| line.split_once('=').unwrap())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

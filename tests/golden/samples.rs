@@ -67,8 +67,11 @@ fn environment(text: &str) -> BTreeMap<String, String> {
 fn loaded(path: &Path, environment: BTreeMap<String, String>) -> Result<Loaded, Vec<Problem>> {
     let pairs: Vec<(OsString, OsString)> =
         environment.iter().map(|(n, v)| (n.into(), v.into())).collect();
-    let surroundings =
-        Surroundings { environment, directory: "/app".into(), ..Surroundings::default() };
+    let surroundings = Surroundings {
+        environment: environment.into_iter().collect(),
+        directory: "/app".into(),
+        ..Surroundings::default()
+    };
     let foreign = Formats { format: None, surroundings };
     let sources = [path.to_owned()];
     let request =

@@ -1,9 +1,8 @@
 //! `$(circus.env.NAME)`, `$(circus.wid)` and the like, and `$NAME` in `[env]`. What comes from
 //! the environment stays a variable, `${NAME}`, in the raw form of our own.
 
-use std::collections::BTreeMap;
-
 use crate::formats::variables::{Variables, is_name, push_literal, push_variable};
+use litemap::LiteMap;
 
 /// What may stand for a reference.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +10,7 @@ pub(super) struct Expansions<'a> {
     /// What the file itself sets.
     pub own: &'a [Variable],
     /// The variables of onit's environment.
-    pub environment: &'a BTreeMap<String, String>,
+    pub environment: &'a LiteMap<String, String>,
     /// Anything else, by its name in small letters: `wid`; in the raw form.
     pub values: &'a [(String, String)],
 }
@@ -159,8 +158,10 @@ mod tests {
     use super::*;
 
     fn with(text: &str, variables: Variables) -> String {
-        let environment =
-            [("PORT", "80"), ("ARGS", "-a -b")].map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        let environment = [("PORT", "80"), ("ARGS", "-a -b")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .into_iter()
+            .collect();
         let own = [Variable::plain("Dir", "/srv/$HOME")];
         let values = [("wid".to_owned(), "${INSTANCE}".to_owned())];
         expand(

@@ -1,20 +1,19 @@
 //! `%(name)s` as supervisord puts it in: Python's `%` on every value. What comes from the
 //! environment stays a variable, `${NAME}`, in the raw form of our own.
 
-use std::collections::BTreeMap;
-
 use crate::formats::variables::{Variables, is_name, push_literal, push_variable};
 use crate::service::nearest;
+use litemap::LiteMap;
 
 /// What may stand for `%(name)s`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expansions {
     /// By name; each value in the raw form, where `${NAME}` is a variable.
-    pub values: BTreeMap<String, String>,
+    pub values: LiteMap<String, String>,
     /// `process_num`, which may be formatted; none: whoever asks for it is told apart by it.
     pub number: Option<i64>,
     /// The variables of onit's environment.
-    pub environment: BTreeMap<String, String>,
+    pub environment: LiteMap<String, String>,
 }
 
 /// A value with everything put in.
@@ -116,9 +115,9 @@ mod tests {
     fn with(text: &str, variables: Variables) -> Result<String, String> {
         let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let expansions = Expansions {
-            values: [("here", "/etc"), ("program_name", "web")].map(pair).into(),
+            values: [("here", "/etc"), ("program_name", "web")].map(pair).into_iter().collect(),
             number: Some(7),
-            environment: [("ONE", "1"), ("TWO", "a b")].map(pair).into(),
+            environment: [("ONE", "1"), ("TWO", "a b")].map(pair).into_iter().collect(),
         };
         expand(text, &expansions, variables).map(|expanded| expanded.text)
     }

@@ -17,7 +17,6 @@ mod pairs;
 mod program;
 mod wrappers;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Source;
@@ -30,6 +29,7 @@ use crate::config::file::{At, Raw, Value};
 use crate::config::foreign::Reading;
 use crate::service::{Place, nearest};
 use expand::{Expansions, expand};
+use litemap::LiteMap;
 use options::{OPTIONS, SECTIONS};
 use program::Program;
 
@@ -103,7 +103,7 @@ struct Reader<'a> {
 }
 
 /// In which group a program is, and where that stands in the order.
-type Ranks = BTreeMap<String, (String, i64)>;
+type Ranks = LiteMap<String, (String, i64)>;
 
 impl<'a> Reader<'a> {
     fn new(source: &'a Source<'a>) -> Self {
