@@ -2,9 +2,9 @@
 //! on after every event.
 //!
 //! `stories`, `readiness`, `requests`, `on_request`, `pipelines` and `undo` tell what onit does,
-//! one situation each; `swarm` throws seeds at it (`SEED=n` replays one with its trace, `SEEDS=n` runs
-//! that many); `exhaustive` visits every
-//! state × goal × event and compares with docs/state-machine.md (`UPDATE=1` rewrites it).
+//! one situation each; `swarm` throws seeds at it (`SEED=n` replays one with its trace, `SEEDS=n`
+//! runs that many); `exhaustive` visits every state × goal × event and compares with
+//! docs/state-machine.md (`UPDATE=1` rewrites it).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
