@@ -533,12 +533,28 @@ impl<'a> Loader<'a> {
             }
             specs.push(spec);
         }
+        self.no_place_twice(&specs);
         let consumers: BTreeSet<Name> =
             specs.iter().flat_map(|spec| spec.log.consumers()).cloned().collect();
         for spec in &mut specs {
             spec.is_consumer = consumers.contains(&spec.name);
         }
         specs
+    }
+
+    /// One directory can be kept for one service only.
+    fn no_place_twice(&mut self, specs: &[Spec]) {
+        let mut kept: LiteMap<&Path, &Name> = LiteMap::new();
+        for spec in specs {
+            if let Some(directory) = &spec.supervise
+                && let Some(other) = kept.insert(directory, &spec.name)
+                && let Some(place) = &spec.place
+            {
+                let what = format!("`supervise` is that of `{other}`: {}", directory.display());
+                let hint = "with instances, put ${INSTANCE} in it";
+                self.problems.push(Problem::new(place.clone(), what).hint(hint));
+            }
+        }
     }
 
     /// Whoever reads what `spec` writes is started before it, and so stopped after it.

@@ -113,7 +113,12 @@ impl Report {
             State::Up(_) if self.spec.kind == Kind::Oneshot => "at work".to_owned(),
             State::Up(up) => self.runs(up, now),
             State::Stopping(stopping) => {
+                let is_undone = self
+                    .life
+                    .as_ref()
+                    .is_some_and(|life| life.role == Role::StopCommand { main: None });
                 let mut text = match (&stopping.end, &stopping.unfit, stopping.cause) {
+                    (None, _, Cause::Asked) if is_undone => "is being undone".to_owned(),
                     (None, _, Cause::Asked) => "asked to end".to_owned(),
                     (None, Some(unfit), Cause::Own) => format!("{unfit}; asked to end"),
                     (None, None, Cause::Own) => "it says that it is about to end".to_owned(),
