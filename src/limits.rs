@@ -71,6 +71,10 @@ pub const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(2);
 /// much again for one that does not read, or does not care.
 pub const DRAIN_SHARE: f64 = 0.5;
 
+/// Of what a service left unread in a pipe from others so much is shown: what the pipe holds,
+/// unless somebody made it larger; see pipe(7).
+pub const UNREAD_SHOWN_MAX: usize = 64 << 10;
+
 /// The end of the shutdown budget that is kept for the last KILL and for draining the logs.
 pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
 

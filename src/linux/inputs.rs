@@ -8,9 +8,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use litemap::LiteMap;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::pipe2;
+use nix::unistd::{pipe2, read};
 
 use super::relay::{errno, unread};
+use crate::limits::UNREAD_SHOWN_MAX;
+use crate::service::notify::printable;
 use crate::service::{Failure, Name};
 
 /// The pipes there are, by who reads from them.
@@ -70,22 +72,37 @@ impl Inputs {
         }
     }
 
-    /// Nobody reads any more. What is still in the pipe is lost, which is said.
+    /// Nobody reads any more. What is still in the pipe is shown.
     pub(super) fn forget(&mut self, consumer: &Name) {
         if let Some(pipe) = self.pipes.remove(consumer) {
-            say_loss(consumer, &pipe);
+            show_rest(consumer, &pipe);
         }
     }
 
-    /// It is over: whatever nobody has read is lost.
+    /// It is over: whatever nobody has read is shown.
     pub(super) fn forget_all(&mut self) {
-        std::mem::take(&mut self.pipes).into_iter().for_each(|(name, pipe)| say_loss(&name, &pipe));
+        std::mem::take(&mut self.pipes)
+            .into_iter()
+            .for_each(|(name, pipe)| show_rest(&name, &pipe));
     }
 }
 
-fn say_loss(consumer: &Name, pipe: &Pipe) {
-    let bytes = unread(&pipe.reader);
-    if bytes > 0 {
-        log::warn!("{bytes} bytes that {consumer} was to read are lost: it has ended without");
+/// What nobody has read is shown, as far as a pipe of the usual size holds it.
+fn show_rest(consumer: &Name, pipe: &Pipe) {
+    let left = unread(&pipe.reader);
+    if left == 0 {
+        return;
+    }
+    let mut rest = vec![0; left.min(UNREAD_SHOWN_MAX)];
+    // Somebody who was left behind may read as well: this must not wait.
+    let _ = fcntl(&pipe.reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+    let count = read(&pipe.reader, &mut rest).unwrap_or(0);
+    rest.truncate(count);
+    log::warn!("{consumer} has not read all that was written for it; this is left:");
+    for line in rest.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        log::warn!("{consumer} | {}", printable(line));
+    }
+    if left > count {
+        log::warn!("{} bytes more are lost", left.saturating_sub(count));
     }
 }
