@@ -460,7 +460,7 @@ impl Reader<'_> {
         let directory = self.absolute(self.source.path)?;
         let command = self.script(self.source.path, ".s6-svscan/finish")?;
         sheet.text("type", "oneshot", &place);
-        sheet.list("command", ["true"], &place);
+        sheet.list("command", ["sh", "-c", ":"], &place);
         sheet.text("on_failure", "continue", &place);
         sheet.text("directory", literal(&directory), &place);
         sheet.list("stop.command", command, &place);

@@ -237,7 +237,7 @@ impl Tree<'_> {
         let place = place(&self.etc.join("cont-finish.d"));
         let mut sheet = Sheet::new(sheet::name("cont-finish")?, place.clone());
         sheet.text("type", "oneshot", &place);
-        sheet.list("command", ["true"], &place);
+        sheet.list("command", ["sh", "-c", ":"], &place);
         sheet.text("on_failure", "continue", &place);
         let script = literal(&commands.join("; "));
         sheet.list("stop.command", ["sh", "-c", &script], &place);
