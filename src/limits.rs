@@ -75,6 +75,15 @@ pub const DRAIN_SHARE: f64 = 0.5;
 /// unless somebody made it larger; see pipe(7).
 pub const UNREAD_SHOWN_MAX: usize = 64 << 10;
 
+/// A log file is full at this size where nothing else is said, and
+pub const LOG_FILE_BYTES: u64 = 10 << 20;
+
+/// so many full ones are kept: 60 MiB a service is what a small volume bears.
+pub const LOG_FILES_KEPT: u32 = 5;
+
+/// More full log files than this are nobody's intention: each is renamed at each rotation.
+pub const LOG_FILES_KEPT_MAX: i64 = 1000;
+
 /// The end of the shutdown budget that is kept for the last KILL and for draining the logs.
 pub const SHUTDOWN_RESERVE: Duration = Duration::from_millis(500);
 

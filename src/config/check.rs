@@ -9,12 +9,13 @@ use super::expand::{ExpandError, Variables, expand};
 use super::file::{At, Raw, Value};
 use super::split::{SplitError, Word, split};
 use crate::limits::{
-    DURATION_MAX, INSTANCES_MAX, LINE_BYTES_MAX, LINE_BYTES_MIN, VALUE_BYTES_MAX, VALUES_BYTES_MAX,
+    DURATION_MAX, INSTANCES_MAX, LINE_BYTES_MAX, LINE_BYTES_MIN, LOG_FILES_KEPT_MAX,
+    VALUE_BYTES_MAX, VALUES_BYTES_MAX,
 };
 use crate::service::{
     Argv, Backoff, Capability, Condition, Consequence, Environment, ExitArguments, Format, Inherit,
     Kind, Leftovers, Limit, Limits, Log, LogTarget, Name, Pattern, Place, Problem, Resource,
-    Restart, Scope, Signal, Spec, Stop, StopStep, SuccessCode, Who,
+    Restart, Rotation, Scope, Signal, Spec, Stop, StopStep, SuccessCode, Who,
 };
 
 /// A service that is right by itself. Whether it fits the others is yet to be seen.
@@ -629,6 +630,7 @@ impl<'a> Check<'a> {
             stderr,
             format: self.choice("log.format", "a format", &FORMATS),
             max_line: self.max_line().unwrap_or(default.max_line),
+            rotation: self.rotation(),
         }
     }
 
@@ -658,9 +660,24 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn max_line(&mut self) -> Option<usize> {
-        let value = self.raw.values.get("log.max_line")?;
-        let bytes = match value.value {
+    fn rotation(&mut self) -> Rotation {
+        let default = Rotation::default();
+        let max_size = match self.raw.values.get("log.max_size") {
+            None => default.max_size,
+            Some(value) => self.bytes(value).unwrap_or_else(|| {
+                let problem = Problem::new(value.place.clone(), "not a size");
+                self.problems.push(problem.hint("write \"10MB\", or 0 for no limit"));
+                default.max_size
+            }),
+        };
+        let keep = self.integer("log.keep", 0, LOG_FILES_KEPT_MAX);
+        let keep = keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(default.keep);
+        Rotation { max_size, keep }
+    }
+
+    /// A size in bytes, as a number or a text with a unit.
+    fn bytes(&mut self, value: &At<Value>) -> Option<u64> {
+        match value.value {
             Value::Integer(number) => u64::try_from(number).ok(),
             Value::Text(_)
             | Value::Float(_)
@@ -668,7 +685,12 @@ impl<'a> Check<'a> {
             | Value::List(_)
             | Value::Table(_)
             | Value::Other(_) => size(&self.word_of(value)?.value),
-        };
+        }
+    }
+
+    fn max_line(&mut self) -> Option<usize> {
+        let value = self.raw.values.get("log.max_line")?;
+        let bytes = self.bytes(value);
         match bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
             Some(bytes) if (LINE_BYTES_MIN..=LINE_BYTES_MAX).contains(&bytes) => Some(bytes),
             Some(_) | None => {

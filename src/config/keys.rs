@@ -254,6 +254,18 @@ pub const SERVICE: &[Key] = &[
         "`16KiB`",
         "Longest line written, prefix included; a longer one is cut into several.",
     ),
+    key(
+        "log.max_size",
+        "size, or 0 for no limit",
+        "`10MB`",
+        "A file is full at this size; then it is renamed to `NAME.1`, and a new one is begun.",
+    ),
+    key(
+        "log.keep",
+        "number, 0 to 1000",
+        "`5`",
+        "So many full files are kept: `NAME.1` to `NAME.5`.",
+    ),
     key("ready.notify", "boolean", "`false`", "It is ready when it says READY=1 (sd_notify)."),
     key(
         "ready.fd",
@@ -333,8 +345,6 @@ pub const SERVICE: &[Key] = &[
     later("schedule", "when a job runs"),
     later("timezone", "the time zone of a schedule"),
     later("overlap", "what a job does while it still runs"),
-    later("log.max_size", "rotation of files"),
-    later("log.keep", "rotation of files"),
 ];
 
 /// The keys of a table of `[[listen]]`.

@@ -280,6 +280,16 @@ impl Console {
         }
     }
 
+    /// Files may have been moved away: they are opened again, under their names.
+    pub fn reopen_files(&self) {
+        for (key, relay) in lock(&self.relays.running).iter() {
+            match key {
+                Key::File(_) => relay.reopen(),
+                Key::Inode { .. } | Key::Nowhere => {}
+            }
+        }
+    }
+
     /// No service runs any more: says what those who were to read others left unread.
     pub fn forget_inputs(&mut self) {
         self.inputs.forget_all();
@@ -335,7 +345,8 @@ impl Console {
             Target::Service(consumer) => Ok(Output::Service(consumer.clone())),
             Target::File(path) => {
                 let key = Key::File(path.to_owned());
-                self.piped(spec, stream, key, || Ok(Sink::File(path.to_owned())), false)
+                let rotation = spec.log.rotation;
+                self.piped(spec, stream, key, || Ok(Sink::File(path.to_owned(), rotation)), false)
             }
         }
     }

@@ -20,6 +20,7 @@ pub mod kin;
 pub mod last_words;
 pub mod lines;
 pub mod listen;
+mod log_file;
 pub mod memory;
 pub mod notices;
 pub mod notify;
@@ -754,6 +755,8 @@ impl Host for Linux {
                 }
             }
             Action::ReadPlan => {
+                // Whoever moves log files away says so like this.
+                self.console.reopen_files();
                 let watched = match self.sources.read() {
                     Ok(done) => self.reactor.watch(done, Token::Sources).map_err(|errno| {
                         let what = format!("cannot wait for the sources: {errno}");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use litemap::LiteMap;
 use nix::errno::Errno as Error;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -21,14 +21,14 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{pipe2, read, write};
 
 use crate::limits::{
-    COMPLAINT_INTERVAL, FILE_RETRY_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS, RUN_ENDS_MAX,
-    WRITE_BYTES,
+    COMPLAINT_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS, RUN_ENDS_MAX, WRITE_BYTES,
 };
 use crate::output::{Lines, Stamp};
-use crate::service::{Errno, Failure};
+use crate::service::{Errno, Failure, Rotation};
 
 use super::clock::{monotonic_clock, wall_clock};
 use super::lines::Lookout;
+use super::log_file::LogFile;
 use super::rings::SharedRing;
 use super::thread;
 
@@ -44,7 +44,7 @@ pub enum Sink {
     },
     /// To the end of this file, which is created if it is not there. The relay opens it itself,
     /// since that may take as long as the file system likes.
-    File(PathBuf),
+    File(PathBuf, Rotation),
     /// Nowhere: what comes is read and forgotten.
     Nowhere,
 }
@@ -123,6 +123,8 @@ struct Shared {
     held: AtomicUsize,
     stopping: AtomicBool,
     finishing: AtomicBool,
+    /// A file is to be opened again under its name.
+    reopening: AtomicBool,
     done: Mutex<bool>,
     done_changed: Condvar,
 }
@@ -251,6 +253,7 @@ impl Relay {
             held: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             finishing: AtomicBool::new(false),
+            reopening: AtomicBool::new(false),
             done: Mutex::new(false),
             done_changed: Condvar::new(),
         });
@@ -306,6 +309,12 @@ impl Relay {
     /// Lets go of `pipe` as soon as what is in it now is through.
     pub fn close(&self, pipe: &Pipe) {
         pipe.close();
+        self.shared.wake();
+    }
+
+    /// Has a file opened again, under its name, for what comes from now on.
+    pub fn reopen(&self) {
+        self.shared.reopening.store(true, Ordering::Release);
         self.shared.wake();
     }
 
@@ -410,6 +419,10 @@ impl Worker {
         let _ = self.shared.wake.read();
         // First this, then the looking: who comes after it wakes us again.
         self.shared.woken.store(false, Ordering::SeqCst);
+        // What was to be written before this has been written: there is no half line.
+        if self.shared.reopening.swap(false, Ordering::AcqRel) {
+            self.outlet.sink.reopen();
+        }
         self.admit();
         let due = self.streams.values().filter(|stream| stream.pipe.is_due());
         let due: Vec<u64> = due.map(|stream| stream.token).collect();
@@ -538,11 +551,7 @@ impl Outlet {
 /// A sink that refuses a write is tried again with the next lines, whatever the reason was: that
 /// costs one call, and a disk may have room again, a FIFO a reader.
 struct Tap {
-    sink: Sink,
-    /// The file, once it is open.
-    file: Option<OwnedFd>,
-    /// Why the file could not be opened, and before when no other attempt is made.
-    closed: Option<(Error, Instant)>,
+    outlet: Outer,
     /// What was written last does not end with the end of a line.
     torn: bool,
     /// Nothing has been written since the last refusal.
@@ -553,51 +562,60 @@ struct Tap {
     dropped: u64,
 }
 
+/// A sink, as it is written to.
+enum Outer {
+    Open { descriptor: OwnedFd, name: &'static str },
+    File(LogFile),
+    Nowhere,
+}
+
 /// Why a write failed.
-struct Trouble {
+pub(super) struct Trouble {
     /// What was tried, as it follows "cannot".
-    operation: &'static str,
-    error: Error,
+    pub(super) operation: &'static str,
+    pub(super) error: Error,
 }
 
 impl Tap {
     fn new(sink: Sink) -> Self {
-        Self {
-            sink,
-            file: None,
-            closed: None,
-            torn: false,
-            refused: false,
-            told: false,
-            told_at: None,
-            dropped: 0,
-        }
+        let outlet = match sink {
+            Sink::Open { descriptor, name } => Outer::Open { descriptor, name },
+            Sink::File(path, rotation) => Outer::File(LogFile::new(path, rotation)),
+            Sink::Nowhere => Outer::Nowhere,
+        };
+        Self { outlet, torn: false, refused: false, told: false, told_at: None, dropped: 0 }
     }
 
     fn is_nowhere(&self) -> bool {
-        match self.sink {
-            Sink::Nowhere => true,
-            Sink::Open { .. } | Sink::File(_) => false,
+        match self.outlet {
+            Outer::Nowhere => true,
+            Outer::Open { .. } | Outer::File(_) => false,
+        }
+    }
+
+    /// A file is opened again under its name.
+    fn reopen(&mut self) {
+        if let Outer::File(file) = &mut self.outlet {
+            file.close();
         }
     }
 
     /// Writes some of `bytes`, not none, and waits as long as that takes.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Trouble> {
         let failed = |error| Trouble { operation: "write to", error };
-        self.open_file()?;
-        let descriptor = match &self.sink {
-            Sink::Open { descriptor, .. } => descriptor.as_fd(),
-            Sink::File(_) => match &self.file {
-                Some(file) => file.as_fd(),
-                None => return Err(failed(Error::EBADF)),
-            },
-            Sink::Nowhere => return Ok(bytes.len()),
+        let (descriptor, bytes) = match &mut self.outlet {
+            Outer::Open { descriptor, .. } => (OwnedFd::as_fd(descriptor), bytes),
+            Outer::File(file) => file.place_for(bytes, self.torn)?,
+            Outer::Nowhere => return Ok(bytes.len()),
         };
         if self.refused && self.torn {
             // Half a line went out before the refusal; what follows is not its rest.
             write_some(descriptor, b"\n").map_err(failed)?;
         }
         let written = write_some(descriptor, bytes).map_err(failed)?;
+        if let Outer::File(file) = &mut self.outlet {
+            file.wrote(written);
+        }
         let last = written.checked_sub(1).and_then(|last| bytes.get(last));
         self.torn = last != Some(&b'\n');
         self.refused = false;
@@ -607,38 +625,6 @@ impl Tap {
             self.dropped = 0;
         }
         Ok(written)
-    }
-
-    fn open_file(&mut self) -> Result<(), Trouble> {
-        let Sink::File(path) = &self.sink else { return Ok(()) };
-        if self.file.is_some() {
-            return Ok(());
-        }
-        let failed = |error| Trouble { operation: "open", error };
-        let now = monotonic_clock();
-        if let Some((error, until)) = self.closed
-            && now < until
-        {
-            return Err(failed(error));
-        }
-        // Without O_NONBLOCK a FIFO that nobody reads would be waited for; see fifo(7). On a
-        // regular file it means nothing.
-        let flags = OFlag::O_WRONLY
-            | OFlag::O_APPEND
-            | OFlag::O_CREAT
-            | OFlag::O_CLOEXEC
-            | OFlag::O_NOCTTY
-            | OFlag::O_NONBLOCK;
-        match open(path, flags, Mode::from_bits_truncate(0o644)) {
-            Ok(file) => {
-                self.file = Some(file);
-                Ok(())
-            }
-            Err(error) => {
-                self.closed = now.checked_add(FILE_RETRY_INTERVAL).map(|until| (error, until));
-                Err(failed(error))
-            }
-        }
     }
 
     /// Counts `bytes` that could not be written, and says so once in a while.
@@ -658,10 +644,10 @@ impl Tap {
     }
 
     fn name(&self) -> String {
-        match &self.sink {
-            Sink::Open { name, .. } => (*name).to_owned(),
-            Sink::File(path) => path.display().to_string(),
-            Sink::Nowhere => "/dev/null".to_owned(),
+        match &self.outlet {
+            Outer::Open { name, .. } => (*name).to_owned(),
+            Outer::File(file) => file.path().display().to_string(),
+            Outer::Nowhere => "/dev/null".to_owned(),
         }
     }
 }
@@ -701,6 +687,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use nix::fcntl::open;
     use nix::sys::signal::SigSet;
 
     use super::*;
@@ -939,7 +926,7 @@ pub(super) mod tests {
         let directory = temporary_directory("fifo");
         let path = directory.join("sink");
         nix::unistd::mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
-        let relay = Relay::start(Sink::File(path.clone())).unwrap();
+        let relay = Relay::start(Sink::File(path.clone(), Rotation::default())).unwrap();
         let pipe = attach(&relay, "web");
         // Nobody reads the FIFO, so it cannot be opened for writing.
         write(pipe.writer(), b"lost\n").unwrap();

@@ -36,6 +36,6 @@ pub use run::{Purpose, Role, RunId};
 pub use signal::Signal;
 pub use spec::{
     Argv, Environment, Format, Inherit, Kind, Level, Limit, Limits, Log, LogTarget, Resource,
-    Settings, Spec, Who,
+    Rotation, Settings, Spec, Who,
 };
 pub use time::Time;

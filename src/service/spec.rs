@@ -9,7 +9,7 @@ use super::{
     Leftovers, Listen, Name, Pattern, Place, Readiness, Reload, Restart, Scope, Signal, Stop,
     StopStep, SuccessCode,
 };
-use crate::limits::LINE_BYTES;
+use crate::limits::{LINE_BYTES, LOG_FILE_BYTES, LOG_FILES_KEPT};
 
 /// A command: the program and its arguments. Not empty, free of NUL bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +156,18 @@ pub struct Log {
     pub format: Option<Format>,
     /// Longest line written, in bytes, prefix and newline included.
     pub max_line: usize,
+    /// How files are kept small.
+    pub rotation: Rotation,
+}
+
+/// How a log file is kept small: when it is full it gets the number 1, and what had that one 2, and
+/// so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The size at which it is full, in bytes; 0: never.
+    pub max_size: u64,
+    /// So many full ones are kept.
+    pub keep: u32,
 }
 
 /// How much onit says about itself.
@@ -303,6 +315,7 @@ impl Default for Log {
             stderr: Some(LogTarget::Console),
             format: None,
             max_line: LINE_BYTES,
+            rotation: Rotation::default(),
         }
     }
 }
@@ -429,6 +442,12 @@ impl Spec {
             },
             ..Self::new(Name::main(), command)
         }
+    }
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { max_size: LOG_FILE_BYTES, keep: LOG_FILES_KEPT }
     }
 }
 

@@ -316,3 +316,61 @@ fn a_grandchild_that_holds_the_pipe_delays_no_restart() {
     // Each line is ended with its run, although the pipe is still held.
     running.wait_for_times("web | run\n", 10);
 }
+
+#[test]
+fn a_file_is_rotated_and_no_line_is_lost_or_doubled() {
+    let scene = Scene::init();
+    let file = scene.folder().join("log/web");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    // In pieces that are no lines, as fast as it can.
+    let script = "i=0; while [ $i -lt 5000 ]; do printf 'line '; echo \"$i\"; i=$((i+1)); done; \
+                  echo done >&2; exec sleep 1000";
+    let service = format!(
+        "command = [\"sh\", \"-c\", \"\"\"{}\"\"\"]\n[log]\nformat = \"raw\"\nstdout = \"{}\"\n\
+         max_size = 1000\nkeep = 1000\n",
+        script.replace('"', "\\\""),
+        file.display()
+    );
+    let running = scene.service("web", &service).with_services().start();
+    running.wait_for_notice("done");
+    let lines = || {
+        let number = |path: &std::path::Path| {
+            path.extension().map_or(0, |number| number.to_str().unwrap().parse::<u32>().unwrap())
+        };
+        let folder = file.parent().unwrap();
+        let mut files: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort_by_key(|path| std::cmp::Reverse(number(path)));
+        let sizes = files.iter().map(|path| fs::metadata(path).unwrap().len());
+        assert!(sizes.clone().all(|size| size <= 1000), "{:?}", sizes.collect::<Vec<_>>());
+        files.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<String>()
+    };
+    wait_until("all has been written", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.ends_with("line 4999\n"))
+    });
+    let expected: String = (0..5000).map(|number| format!("line {number}\n")).collect();
+    assert!(lines() == expected, "{}", lines());
+    running.signal(libc::SIGTERM);
+    running.finish();
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_begun_anew_when_somebody_says_so() {
+    let scene = Scene::init();
+    let file = scene.folder().join("log");
+    let old = scene.folder().join("log.old");
+    let service = format!(
+        "command = [\"sh\", \"-c\", \"while :; do echo line; sleep 0.01; done\"]\n\
+         log.stdout = \"{}\"\n",
+        file.display()
+    );
+    let running = scene.service("web", &service).with_services().start();
+    wait_until("it has written", || file.exists());
+    fs::rename(&file, &old).unwrap();
+    running.signal(libc::SIGHUP);
+    wait_until("there is a new file", || fs::metadata(&file).is_ok_and(|file| file.len() > 0));
+    let whole = |path| fs::read_to_string(path).unwrap().lines().all(|line| line == "web | line");
+    assert!(whole(&file) && whole(&old));
+    running.signal(libc::SIGTERM);
+    running.finish();
+}

@@ -29,7 +29,8 @@ const STREAM: &str = "the console for StdoutStream and FancyStdoutStream; a clas
                       not run, and the stream goes to the console";
 
 /// What other options a stream has.
-const STREAM_OPTION: &str = "files are not rotated, and lines are not coloured; see `log.format`";
+const STREAM_OPTION: &str = "`log.max_size` and `log.keep` for max_bytes and backup_count; nothing is rotated by time, and \
+                             lines are not coloured; see `log.format`";
 
 /// The table. Of what is remarked nothing is said where it is switched off.
 pub const OPTIONS: &[OptionInfo] = &[

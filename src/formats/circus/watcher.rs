@@ -301,7 +301,8 @@ impl Reader<'_> {
             let closed = self.yes(section, close, own);
             let mut option =
                 |name: &str| self.text(section, &format!("{stream}{name}"), own, Variables::Kept);
-            let (class, file, size) = (option("class"), option("filename"), option("max_bytes"));
+            let (class, file) = (option("class"), option("filename"));
+            let (size, keep) = (option("max_bytes"), option("backup_count"));
             if let Some(place) = closed {
                 sheet.text(key, "discard", &place);
                 continue;
@@ -313,11 +314,14 @@ impl Reader<'_> {
                 continue;
             };
             let kind = class.strip_prefix("circus.stream.").unwrap_or(&class);
-            let is_turned = match kind {
+            // Without older ones circus goes on with the same file.
+            let size = size.filter(|size| !is_off(&size.value));
+            let size = size.filter(|_| keep.as_ref().is_some_and(|keep| !is_off(&keep.value)));
+            let rotation = match kind {
                 "StdoutStream" | "FancyStdoutStream" => continue,
-                "FileStream" => size.is_some_and(|size| !is_off(&size.value)),
-                "WatchedFileStream" => false,
-                "TimedRotatingFileStream" => true,
+                "FileStream" => Some(size.zip(keep)),
+                "WatchedFileStream" => Some(None),
+                "TimedRotatingFileStream" => None,
                 _ => {
                     let what = format!("`{class}` is not run: it goes to the console");
                     self.notes.remark(&place, Some(&sheet.name), Some(key), what);
@@ -330,11 +334,24 @@ impl Reader<'_> {
                 continue;
             };
             let file = self.absolute(&file);
-            if is_turned {
-                let what = "the file is not rotated, and grows";
-                self.notes.remark(&place, Some(&sheet.name), Some(key), what);
-            }
             let is_same = before.as_ref() == Some(&file);
+            match rotation {
+                // One file is rotated in one way.
+                _ if is_same => {}
+                Some(Some((size, keep))) => {
+                    sheet.text("log.max_size", size.value, &size.place);
+                    match keep.value.parse() {
+                        Ok(number) => sheet.number("log.keep", number, &keep.place),
+                        // Judged there.
+                        Err(_) => sheet.text("log.keep", keep.value, &keep.place),
+                    }
+                }
+                Some(None) => sheet.number("log.max_size", 0, &place),
+                None => {
+                    let what = "the file is rotated when it is full, and not by time";
+                    self.notes.remark(&place, Some(&sheet.name), Some(key), what);
+                }
+            }
             sheet.text(key, if is_same { "stdout" } else { &file }, &place);
             before = Some(file);
         }

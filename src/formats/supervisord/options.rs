@@ -12,8 +12,8 @@ const fn option(
     OptionInfo { section, name, fate, becomes }
 }
 
-/// A file is not rotated yet; streams to the console never are.
-const ROTATION: &str = "files are not rotated by onit; the console needs no rotation";
+/// Of a file; the console needs no rotation.
+const ROTATION: &str = "`log.max_size` and `log.keep`; 50 MB and 10 where nothing is said";
 
 /// What other supervisors run as Python inside of themselves.
 const PLUGIN: &str = "a plug-in of supervisord is not run";

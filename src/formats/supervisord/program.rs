@@ -313,15 +313,16 @@ impl Reader<'_> {
     }
 
     fn logs(&mut self, options: &mut Section, expansions: &Expansions, sheet: &mut Sheet) {
-        let name = sheet.name.clone();
         let is_merged = self.boolean(options.take("redirect_stderr"), expansions);
         let stdout = self.expanded(options.take("stdout_logfile"), expansions, Variables::Values);
         let stderr = self.expanded(options.take("stderr_logfile"), expansions, Variables::Values);
         let place_of = |at: &Option<At<String>>| at.as_ref().map(|at| at.place.clone());
         let (stdout_place, stderr_place) = (place_of(&stdout), place_of(&stderr));
-        let mut rotated = None;
+        let rotations = [1, 2].map(|stream| self.rotation(options, stream, expansions));
         let stdout = target(stdout.map(|at| at.value), 1);
-        self.log(&stdout, "log.stdout", stdout_place.as_ref(), sheet, &mut rotated);
+        self.log(&stdout, "log.stdout", stdout_place.as_ref(), sheet);
+        let stdout_is_file = matches!(stdout, Log::File(_));
+        let mut stderr_is_file = false;
         match is_merged {
             Some(At { value: true, place }) => sheet.text("log.stderr", "stdout", &place),
             Some(_) | None => {
@@ -331,24 +332,52 @@ impl Reader<'_> {
                     let place = stderr_place.as_ref().unwrap_or(&sheet.place).clone();
                     sheet.text("log.stderr", "stdout", &place);
                 } else {
-                    self.log(&stderr, "log.stderr", stderr_place.as_ref(), sheet, &mut rotated);
+                    stderr_is_file = matches!(stderr, Log::File(_));
+                    self.log(&stderr, "log.stderr", stderr_place.as_ref(), sheet);
                 }
             }
         }
-        if let Some((key, place)) = rotated {
-            let what = "the file is not rotated, and grows";
-            self.notes.remark(&place, Some(&name), Some(key), what);
+        let [of_stdout, of_stderr] = rotations;
+        let rotation = match (stdout_is_file, stderr_is_file) {
+            (false, false) => return,
+            (false, true) => of_stderr,
+            (true, false) => of_stdout,
+            (true, true) => {
+                if of_stdout.clone().map(|it| it.value) != of_stderr.map(|it| it.value) {
+                    let what = "the file of its standard error is rotated in the same way";
+                    let name = sheet.name.clone();
+                    self.notes.remark(&sheet.place, Some(&name), Some("log.max_size"), what);
+                }
+                of_stdout
+            }
+        };
+        let [size, keep] = rotation;
+        sheet.text("log.max_size", size.value, &size.place);
+        match keep.value.parse() {
+            Ok(number) => sheet.number("log.keep", number, &keep.place),
+            // Judged there.
+            Err(_) => sheet.text("log.keep", keep.value, &keep.place),
         }
     }
 
-    fn log(
+    /// The size of a file of `stream`, 1 or 2, and how many full ones are kept.
+    fn rotation(
         &mut self,
-        log: &Log,
-        key: &'static str,
-        place: Option<&Place>,
-        sheet: &mut Sheet,
-        rotated: &mut Option<(&'static str, Place)>,
-    ) {
+        options: &mut Section,
+        stream: u8,
+        expansions: &Expansions,
+    ) -> [At<String>; 2] {
+        let stream = if stream == 1 { "stdout" } else { "stderr" };
+        let place = options.place.clone();
+        [("maxbytes", "50MB"), ("backups", "10")].map(|(name, usual)| {
+            let option = options.take(&format!("{stream}_logfile_{name}"));
+            let found = self.expanded(option, expansions, Variables::Values);
+            let found = found.filter(|at| !at.value.trim().is_empty());
+            found.unwrap_or_else(|| At { value: usual.to_owned(), place: place.clone() })
+        })
+    }
+
+    fn log(&mut self, log: &Log, key: &'static str, place: Option<&Place>, sheet: &mut Sheet) {
         let name = sheet.name.clone();
         let place = place.unwrap_or(&sheet.place).clone();
         let notes: &mut Notes = &mut self.notes;
@@ -373,7 +402,6 @@ impl Reader<'_> {
             Log::File(path) => {
                 let path = self.absolute(path);
                 sheet.text(key, path, &place);
-                rotated.get_or_insert((key, place));
             }
         }
     }
