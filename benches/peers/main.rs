@@ -14,6 +14,7 @@
 )]
 
 mod ask;
+mod flood;
 mod floor;
 mod idle;
 mod memory;
@@ -23,6 +24,7 @@ mod processes;
 mod ready;
 mod restart;
 mod start;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -32,14 +34,16 @@ use peer::Workshop;
 type Workload = fn(&Workshop);
 
 /// Every workload, and what it is called on the command line.
-const WORKLOADS: [(&str, Workload); 7] = [
+const WORKLOADS: [(&str, Workload); 9] = [
     ("start", start::run),
+    ("stop", stop::run),
     ("idle", idle::run),
     ("restart", restart::run),
     ("orphans", orphans::run),
     ("memory", memory::run),
     ("ask", ask::run),
     ("ready", ready::run),
+    ("flood", flood::run),
 ];
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! From bytes to lines: keeps the beginning of a line until its end comes, and nothing else.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{Shape, Stamp};
 use crate::limits::OUT_BYTES;
@@ -39,6 +39,15 @@ impl Lines {
     pub fn push(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Vec<u8>) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() && out.len() < OUT_BYTES {
+            if self.tail.is_empty()
+                && let Some(head) = self.shape.plain_head()
+            {
+                let taken = copy_lines(rest, head, self.shape.room(), out);
+                rest = rest.get(taken..).unwrap_or_default();
+                if out.len() >= OUT_BYTES || rest.is_empty() {
+                    break;
+                }
+            }
             let taken = if self.tail.is_empty() {
                 self.line(rest, stamp, out)
             } else {
@@ -112,6 +121,24 @@ impl Lines {
             }
         }
     }
+}
+
+/// Copies the whole lines that `bytes` begins with, each behind `head`, as long as none is longer
+/// than `room`: what nearly all lines are, and so the innermost loop of all. Returns how many bytes
+/// those are.
+fn copy_lines(bytes: &[u8], head: &[u8], room: usize, out: &mut Vec<u8>) -> usize {
+    let mut from = 0usize;
+    for end in memchr_iter(b'\n', bytes) {
+        let after = end.saturating_add(1);
+        let Some(line) = bytes.get(from..after) else { break };
+        if line.len() > room.saturating_add(1) || out.len() >= OUT_BYTES {
+            break;
+        }
+        out.extend_from_slice(head);
+        out.extend_from_slice(line);
+        from = after;
+    }
+    from
 }
 
 #[cfg(test)]

@@ -124,6 +124,14 @@ impl Shape {
         .measured(max_line)
     }
 
+    /// What stands before each line, if that is always the same, and nothing else is done to it.
+    #[must_use]
+    pub fn plain_head(&self) -> Option<&[u8]> {
+        let is_plain = self.encoding == Encoding::Plain && !self.timestamps;
+        let is_bare = self.open.is_empty() && self.close == b"\n";
+        (is_plain && is_bare).then_some(&self.head)
+    }
+
     /// Longest content that can make one whole line, in bytes as they came. What is longer is
     /// known to need a cut, before its end is seen.
     #[must_use]
