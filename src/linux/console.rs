@@ -249,16 +249,19 @@ impl Console {
         lines.iter().skip(from).map(|line| printable(&line.content)).collect()
     }
 
-    /// A run of the service has ended and nobody of it is left: what it wrote is passed on, and a
-    /// line it has not ended is ended for it. Costs nothing to say again.
-    pub fn run_ended(&mut self, name: &Name) {
+    /// The process of a run has ended: what it wrote is passed on, and a line it has not ended is
+    /// ended for it. Costs nothing to say again. With `is_over` nobody of the run is left, and the
+    /// next one finds the pipes as the first did.
+    pub fn run_ended(&mut self, name: &Name, is_over: bool) {
         let Some(outputs) = self.services.get(name) else { return };
         let relays = lock(&self.relays.running);
         for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
             if let Output::Piped { pipe, key } = output
                 && let Some(relay) = relays.get(key)
             {
-                pipe.block_again();
+                if is_over {
+                    pipe.block_again();
+                }
                 relay.end_run(pipe);
             }
         }
@@ -710,7 +713,7 @@ pub(super) mod tests {
         let written = write_until_stuck(&stdout, b"0123456789\n");
         let before = resident_kilobytes();
         for _ in 0..1_000_000 {
-            console.run_ended(&web.name);
+            console.run_ended(&web.name, true);
         }
         let grown = resident_kilobytes().saturating_sub(before);
         assert!(grown < 16 << 10, "grew by {grown} KiB");
@@ -732,7 +735,7 @@ pub(super) mod tests {
         // SAFETY: The console keeps it open.
         let stdout = unsafe { BorrowedFd::borrow_raw(stdout) };
         fcntl(stdout, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        console.run_ended(&web.name);
+        console.run_ended(&web.name, true);
         let flags = OFlag::from_bits_retain(fcntl(stdout, FcntlArg::F_GETFL).unwrap());
         assert!(!flags.contains(OFlag::O_NONBLOCK));
         assert_eq!(fstat(stdout).unwrap().st_mode & 0o777, 0o622);

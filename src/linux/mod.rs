@@ -574,7 +574,8 @@ impl Linux {
             run.channels.descriptors().for_each(|descriptor| self.reactor.forget(descriptor));
         }
         if writes_to_console(run.role) {
-            self.console.run_ended(&run.spec.name);
+            let is_over = is_ours || run.spec.stop.leftovers == Leftovers::Keep;
+            self.console.run_ended(&run.spec.name, is_over);
         }
         match run.start {
             Start::Failed(failure) => {
@@ -665,7 +666,7 @@ impl Linux {
             if let Some(remains) = self.runs.gone(id)
                 && writes_to_console(remains.role)
             {
-                self.console.run_ended(&remains.spec.name);
+                self.console.run_ended(&remains.spec.name, true);
             }
             events.push(Event::Gone { run: id });
         }

@@ -69,6 +69,8 @@ struct Ledger {
     taken: u64,
     /// Where runs ended, in bytes since the beginning; ascending.
     ends: Vec<u64>,
+    /// Where the last of them was, gone through or not.
+    last_end: u64,
     /// No bytes are wanted after the last end.
     closing: bool,
     /// What is looked for in the bytes.
@@ -173,19 +175,23 @@ impl Pipe {
         let _ = fcntl(&self.writer, FcntlArg::F_SETFL(OFlag::empty()));
     }
 
-    /// Says that a run ends here: a line that has been begun will not go on.
+    /// Says that a run ends here: a line that has been begun will not go on. Says whether that is
+    /// news: where nothing has been written since, no line has been begun.
     ///
     /// However often this is said while nobody reads, it is remembered in bounded space.
-    fn end_run(&self) {
+    fn end_run(&self) -> bool {
         let mut ledger = lock(&self.ledger);
         let unread = u64::try_from(self.unread()).unwrap_or(0);
         let here = ledger.taken.saturating_add(unread);
+        if ledger.last_end == here {
+            return false;
+        }
+        ledger.last_end = here;
         if ledger.ends.len() >= RUN_ENDS_MAX {
             ledger.ends.pop();
         }
-        if ledger.ends.last() != Some(&here) {
-            ledger.ends.push(here);
-        }
+        ledger.ends.push(here);
+        true
     }
 
     fn close(&self) {
@@ -302,8 +308,9 @@ impl Relay {
     /// Says that a run that wrote to `pipe` has ended: once everything it wrote is through, a line
     /// it has not ended is ended for it. Neither blocks nor piles up.
     pub fn end_run(&self, pipe: &Pipe) {
-        pipe.end_run();
-        self.shared.wake();
+        if pipe.end_run() {
+            self.shared.wake();
+        }
     }
 
     /// Lets go of `pipe` as soon as what is in it now is through.
