@@ -42,7 +42,9 @@ impl Lines {
             if self.tail.is_empty()
                 && let Some(head) = self.shape.plain_head()
             {
-                let taken = copy_lines(rest, head, self.shape.room(), out);
+                let stamp = stamp.as_bytes();
+                let stamp = if self.shape.is_stamped() { stamp } else { b"" };
+                let taken = copy_lines(rest, (stamp, head), self.shape.room(), out);
                 rest = rest.get(taken..).unwrap_or_default();
                 if out.len() >= OUT_BYTES || rest.is_empty() {
                     break;
@@ -123,16 +125,24 @@ impl Lines {
     }
 }
 
-/// Copies the whole lines that `bytes` begins with, each behind `head`, as long as none is longer
-/// than `room`: what nearly all lines are, and so the innermost loop of all. Returns how many bytes
-/// those are.
-fn copy_lines(bytes: &[u8], head: &[u8], room: usize, out: &mut Vec<u8>) -> usize {
+/// Copies the whole lines that `bytes` begins with, each behind the time and `head`, as long as
+/// none is longer than `room`: what nearly all lines are, and so the innermost loop of all. Returns
+/// how many bytes those are.
+fn copy_lines(
+    bytes: &[u8],
+    (stamp, head): (&[u8], &[u8]),
+    room: usize,
+    out: &mut Vec<u8>,
+) -> usize {
     let mut from = 0usize;
     for end in memchr_iter(b'\n', bytes) {
         let after = end.saturating_add(1);
         let Some(line) = bytes.get(from..after) else { break };
         if line.len() > room.saturating_add(1) || out.len() >= OUT_BYTES {
             break;
+        }
+        if !stamp.is_empty() {
+            out.extend_from_slice(stamp);
         }
         out.extend_from_slice(head);
         out.extend_from_slice(line);

@@ -124,10 +124,10 @@ impl Shape {
         .measured(max_line)
     }
 
-    /// What stands before each line, if that is always the same, and nothing else is done to it.
+    /// What stands before each line behind its time, if nothing else is done to it.
     #[must_use]
     pub fn plain_head(&self) -> Option<&[u8]> {
-        let is_plain = self.encoding == Encoding::Plain && !self.timestamps;
+        let is_plain = self.encoding == Encoding::Plain;
         let is_bare = self.open.is_empty() && self.close == b"\n";
         (is_plain && is_bare).then_some(&self.head)
     }
