@@ -170,7 +170,7 @@ impl Console {
     /// What the system did not give us; nothing is left open then, and it can be tried again.
     pub fn open(&mut self, spec: &Spec) -> Result<(), Failure> {
         // Whoever reads may have come to an end of it since.
-        spec.log.consumers().try_for_each(|consumer| self.inputs.open(consumer))?;
+        spec.log.consumers().try_for_each(|consumer| self.inputs.open_for_writer(consumer))?;
         match self.services.get(&spec.name) {
             Some(outputs) if outputs.log == spec.log => return Ok(()),
             Some(_) => self.release_all(&spec.name),
@@ -217,8 +217,7 @@ impl Console {
         if !spec.is_consumer {
             return Ok(None);
         }
-        self.inputs.open(&spec.name)?;
-        Ok(self.inputs.reader(&spec.name))
+        self.inputs.open_for_reader(&spec.name).map(Some)
     }
 
     /// Nobody writes to this service any more, and it is to see that.

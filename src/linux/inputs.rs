@@ -13,7 +13,7 @@ use nix::unistd::{pipe2, read};
 use super::relay::{errno, unread};
 use crate::limits::UNREAD_SHOWN_MAX;
 use crate::service::notify::printable;
-use crate::service::{Failure, Name};
+use crate::service::{Errno, Failure, Name};
 
 /// The pipes there are, by who reads from them.
 #[derive(Debug, Default)]
@@ -30,34 +30,38 @@ struct Pipe {
 }
 
 impl Inputs {
-    /// Makes sure that there is a pipe to `consumer` which can be written to.
+    /// The end that somebody who is started now reads from, as `consumer`.
     ///
     /// # Errors
     /// No descriptors are to be had.
-    pub(super) fn open(&mut self, consumer: &Name) -> Result<(), Failure> {
-        if let Some(pipe) = self.pipes.get(consumer)
-            && let Some(writer) = &pipe.writer
-        {
-            // A program that made an end non-blocking did so for all who will ever have it; see
-            // fcntl(2).
-            for end in [&pipe.reader, writer] {
-                let _ = fcntl(end, FcntlArg::F_SETFL(OFlag::empty()));
-            }
-            return Ok(());
-        }
-        let failed = |error| Failure::errno("open", "a pipe between services", errno(error));
-        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-        // For services that run as another user and open /dev/stdout, or /dev/stdin, which lead
-        // here. Through the descriptor it works in any case, so this may fail.
-        let _ = fchmod(&writer, Mode::from_bits_truncate(0o666));
-        self.forget(consumer);
-        self.pipes.insert(consumer.clone(), Pipe { reader, writer: Some(writer) });
+    pub(super) fn open_for_reader(&mut self, consumer: &Name) -> Result<RawFd, Failure> {
+        let pipe = self.open(consumer)?;
+        wait_again(&pipe.reader);
+        Ok(pipe.reader.as_raw_fd())
+    }
+
+    /// Makes sure that somebody who is started now can write to `consumer`.
+    ///
+    /// # Errors
+    /// No descriptors are to be had.
+    pub(super) fn open_for_writer(&mut self, consumer: &Name) -> Result<(), Failure> {
+        self.open(consumer)?.writer.iter().for_each(wait_again);
         Ok(())
     }
 
-    /// The end that is read from, if there is a pipe.
-    pub(super) fn reader(&self, consumer: &Name) -> Option<RawFd> {
-        self.pipes.get(consumer).map(|pipe| pipe.reader.as_raw_fd())
+    /// The pipe to `consumer`, a new one if it has ended.
+    fn open(&mut self, consumer: &Name) -> Result<&Pipe, Failure> {
+        if self.writer(consumer).is_none() {
+            let failed = |error| Failure::errno("open", "a pipe between services", errno(error));
+            let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+            // For services that run as another user and open /dev/stdout, or /dev/stdin, which lead
+            // here. Through the descriptor it works in any case, so this may fail.
+            let _ = fchmod(&writer, Mode::from_bits_truncate(0o666));
+            self.forget(consumer);
+            self.pipes.insert(consumer.clone(), Pipe { reader, writer: Some(writer) });
+        }
+        let lost = || Failure::errno("open", "a pipe between services", Errno(libc::ENOENT));
+        self.pipes.get(consumer).ok_or_else(lost)
     }
 
     /// The end that is written to, if there is a pipe which has not ended.
@@ -85,6 +89,14 @@ impl Inputs {
             .into_iter()
             .for_each(|(name, pipe)| show_rest(&name, &pipe));
     }
+}
+
+/// A program that made an end non-blocking did so for all who will ever have it; see fcntl(2). Whoever
+/// is started next gets it as it was. The other end stays as it is: svlogd relies on what it has
+/// made of its own, and hears no signal while it waits in a read.
+fn wait_again(end: &OwnedFd) {
+    // It fails for no descriptor of ours.
+    let _ = fcntl(end, FcntlArg::F_SETFL(OFlag::empty()));
 }
 
 /// What nobody has read is shown, as far as a pipe of the usual size holds it.

@@ -233,3 +233,33 @@ fn a_place_that_is_somebody_elses_is_left_alone() {
         directory.wait_for_log(&format!("cannot keep {}: {why}", path.display()), 1);
     }
 }
+
+#[test]
+fn svlogd_hears_signals_after_its_writer_has_been_started_again() {
+    let missing = missing(&["sv", "svlogd"]);
+    if !missing.is_empty() {
+        eprintln!("skipped: {missing:?} are not installed");
+        return;
+    }
+    let directory = Directory::new("svlogd")
+        .script("web/run", "#!/bin/sh\necho up\nexec sleep 1000\n")
+        .script("web/log/run", "#!/bin/sh\nexec svlogd .\n")
+        .start();
+    let log = directory.services().join("web/log/current");
+    let content = || fs::read_to_string(&log).unwrap_or_default();
+    let wait_for = |times: usize| {
+        let deadline = Instant::now() + PATIENCE;
+        while content().matches("up\n").count() < times {
+            assert!(Instant::now() < deadline, "{}\n{}", content(), directory.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    directory.wait_for("web", "run: log: (pid ");
+    // It has made its input non-blocking by then.
+    wait_for(1);
+    directory.sv(&["term", "web"]);
+    wait_for(2);
+    let (said, code) = directory.ask("sv", &["-w", "5", "stop", "web/log"]);
+    assert_eq!(code, 0, "{said}\n{}", directory.log());
+    directory.wait_for_log("web-log: stopped (exit code 0)", 1);
+}
