@@ -274,7 +274,7 @@ fn supervise(
         seed,
         tells_above: linux.tells_above(),
     };
-    linux.expect(&plan);
+    linux.expect(plan.nodes().iter().map(|node| &node.spec));
     let mut supervisor = Supervisor::new(plan, rules);
     let code = run::run(&mut supervisor, &mut linux);
     let end = supervisor.end_of_budget().unwrap_or_default();

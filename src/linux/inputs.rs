@@ -91,9 +91,9 @@ impl Inputs {
     }
 }
 
-/// A program that made an end non-blocking did so for all who will ever have it; see fcntl(2). Whoever
-/// is started next gets it as it was. The other end stays as it is: svlogd relies on what it has
-/// made of its own, and hears no signal while it waits in a read.
+/// A program that made an end non-blocking did so for all who will ever have it; see fcntl(2).
+/// Whoever is started next gets it as it was. The other end stays as it is: svlogd relies on what
+/// it has made of its own, and hears no signal while it waits in a read.
 fn wait_again(end: &OwnedFd) {
     // It fails for no descriptor of ours.
     let _ = fcntl(end, FcntlArg::F_SETFL(OFlag::empty()));

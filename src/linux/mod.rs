@@ -62,7 +62,7 @@ use crate::limits::{
 };
 use crate::run::Host;
 use crate::service::{
-    Announcement, Exit, ExitArguments, Failure, Kind, Leftovers, Level, Name, Pattern, Place, Plan,
+    Announcement, Exit, ExitArguments, Failure, Kind, Leftovers, Level, Name, Pattern, Place,
     Problem, Role, RunId, Scope, Signal, Spec, Time,
 };
 use crate::supervisor::{Action, Ask, Dependents, Event, Wake};
@@ -681,9 +681,9 @@ impl Linux {
         timeout.into_iter().chain(wait).min()
     }
 
-    /// Keeps what `sv` looks for, for the services of this plan.
-    pub fn expect(&mut self, plan: &Plan) {
-        let watched = self.supervise.expect(plan).map(|heard| {
+    /// Keeps what `sv` looks for, for these services: all that are in the plan.
+    pub fn expect<'a>(&mut self, specs: impl Iterator<Item = &'a Arc<Spec>>) {
+        let watched = self.supervise.expect(specs).map(|heard| {
             // Without it orders are not heard, and `sv` says that they take too long.
             heard.map(|heard| self.reactor.watch(heard, Token::Orders))
         });
@@ -769,6 +769,7 @@ impl Host for Linux {
                     self.found.push(Event::PlanRead { result: Err(vec![problem]) });
                 }
             }
+            Action::Adopt { specs } => self.expect(specs.iter()),
             Action::EndInput { service } => self.console.end_input(&service),
             Action::Release { service } => self.listeners.close(&service),
             Action::Forget { service } => {
@@ -817,9 +818,6 @@ impl Host for Linux {
                 }
                 Token::Sources => {
                     let read = self.sources.take();
-                    if let Some(Ok(plan)) = &read {
-                        self.expect(plan);
-                    }
                     events.extend(read.map(|result| Event::PlanRead { result }));
                 }
                 Token::Changes => self.rescan.iter().for_each(|rescan| rescan.has_changed()),

@@ -41,14 +41,18 @@ impl Rescan {
     }
 
     /// Watches these directories, and what is in them and is no service yet; nothing else any more.
-    /// Reads them, so not for the loop.
+    /// Nothing new is found in one that is itself a service, and what is written there is its own
+    /// affair. Reads them, so not for the loop.
     pub fn watch(&self, directories: &[PathBuf]) {
-        let mut wanted: Vec<PathBuf> = directories.to_vec();
-        for directory in directories {
+        let is_service =
+            |path: &PathBuf| path.join("run").metadata().is_ok_and(|found| !found.is_dir());
+        let many = || directories.iter().filter(|path| !is_service(path));
+        let mut wanted: Vec<PathBuf> = many().cloned().collect();
+        for directory in many() {
             let names = files::list(directory).unwrap_or_default();
             let visible = names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"."));
             let inside = visible.map(|name| directory.join(name));
-            let unborn = |path: &PathBuf| path.is_dir() && !path.join("run").exists();
+            let unborn = |path: &PathBuf| path.is_dir() && !is_service(path);
             wanted.extend(inside.filter(unborn));
         }
         wanted.truncate(WATCHED_DIRECTORIES_MAX);

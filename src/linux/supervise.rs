@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use litemap::LiteMap;
@@ -24,7 +25,7 @@ use super::files;
 use super::relay::{errno, lock};
 use super::thread;
 use crate::limits::SUPERVISE_ORDERS_MAX;
-use crate::service::{Errno, Failure, Name, Plan, Role, Signal, Spec};
+use crate::service::{Errno, Failure, Name, Role, Signal, Spec};
 use crate::supervisor::{Goal, Report, State};
 
 /// The services that are kept so.
@@ -46,6 +47,8 @@ struct Known {
 #[derive(Debug)]
 struct Shared {
     news: Mutex<LiteMap<PathBuf, News>>,
+    /// Whether directories may have been removed, and made anew.
+    is_to_look: AtomicBool,
     /// Written to when there are.
     told: EventFd,
     orders: Mutex<VecDeque<(Name, Order)>>,
@@ -97,16 +100,18 @@ pub(super) enum Order {
 }
 
 impl Supervise {
-    /// Keeps a directory for every service of the plan that names one. Whoever is new and down is
-    /// not heard of otherwise. Says what becomes readable when there are orders, if it has just
-    /// come to be.
+    /// Keeps a directory for every service of the plan that names one, and looks whether those it
+    /// has are still there. Whoever is new and down is not heard of otherwise. Says what becomes
+    /// readable when there are orders, if it has just come to be.
     ///
     /// # Errors
     /// No descriptor, or no thread, to be had.
-    pub(super) fn expect(&mut self, plan: &Plan) -> Result<Option<BorrowedFd<'_>>, Failure> {
-        let specs = || plan.nodes().iter().map(|node| &node.spec);
+    pub(super) fn expect<'a>(
+        &mut self,
+        specs: impl Iterator<Item = &'a Arc<Spec>>,
+    ) -> Result<Option<BorrowedFd<'_>>, Failure> {
         let is_first = self.shared.is_none();
-        for spec in specs() {
+        for spec in specs {
             let Some(directory) = &spec.supervise else {
                 self.forget(&spec.name);
                 continue;
@@ -124,14 +129,19 @@ impl Supervise {
             let status = Status { phase: Phase::Down, pid, since, is_wanted, ..Status::DOWN };
             self.tell(directory, News::Is(spec.name.clone(), status));
         }
+        if let Some(shared) = self.shared.as_ref().filter(|_| !is_first) {
+            shared.is_to_look.store(true, Ordering::Release);
+            let _ = shared.told.write(1);
+        }
         let heard = self.shared.as_ref().map(|shared| shared.heard.as_fd());
         Ok(heard.filter(|_| is_first))
     }
 
     /// A service has become something else. `pid` is its process.
     pub(super) fn note(&mut self, report: &Report, pid: Option<i32>) {
+        // What runs as it was before a reload may have a directory that is kept no longer.
         if let Some(directory) = &report.spec.supervise
-            && self.shared.is_some()
+            && self.known.get(&report.spec.name).is_some_and(|known| known.directory == *directory)
         {
             self.known(&report.spec, directory);
             let status = Status::of(report, pid);
@@ -180,6 +190,7 @@ fn start() -> Result<Arc<Shared>, Failure> {
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let shared = Arc::new(Shared {
         news: Mutex::default(),
+        is_to_look: AtomicBool::new(false),
         told: EventFd::from_flags(flags).map_err(failed)?,
         orders: Mutex::default(),
         heard: EventFd::from_flags(flags).map_err(failed)?,
@@ -210,9 +221,9 @@ struct Station {
     token: u64,
     control: File,
     /// That it is open for reading is what it is for.
-    _ok: File,
+    ok: File,
     /// Held as long as it is open.
-    _lock: File,
+    lock: File,
 }
 
 impl Keeper {
@@ -237,6 +248,21 @@ impl Keeper {
             match news {
                 News::Over => drop(self.stations.remove(&directory)),
                 News::Is(name, status) => self.show(directory, name, status),
+            }
+        }
+        if self.shared.is_to_look.swap(false, Ordering::Acquire) {
+            self.look();
+        }
+    }
+
+    /// Makes anew what has been removed: a directory that was replaced by another of its name is
+    /// that of the same service.
+    fn look(&mut self) {
+        let stations = self.stations.iter();
+        let gone = stations.filter(|(directory, station)| !station.is_there(directory));
+        for directory in gone.map(|(directory, _)| directory.clone()).collect::<Vec<_>>() {
+            if let Some(Station { name, status, .. }) = self.stations.remove(&directory) {
+                self.show(directory, name, status);
             }
         }
     }
@@ -319,7 +345,17 @@ impl Station {
             if file.metadata()?.file_type().is_fifo() { Ok(file) } else { Err(Errno(libc::EEXIST)) }
         };
         let (control, ok) = (fifo("control")?, fifo("ok")?);
-        Ok(Self { name, status, token, control, _ok: ok, _lock: lock })
+        Ok(Self { name, status, token, control, ok, lock })
+    }
+
+    /// Whether its files are still those that `sv` finds.
+    fn is_there(&self, directory: &Path) -> bool {
+        [("lock", &self.lock), ("control", &self.control), ("ok", &self.ok)].iter().all(
+            |(name, file)| match (directory.join(name).symlink_metadata(), file.metadata()) {
+                (Ok(there), Ok(ours)) => (there.dev(), there.ino()) == (ours.dev(), ours.ino()),
+                (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+            },
+        )
     }
 
     /// As far as it can be written: a full disk keeps nobody from running.

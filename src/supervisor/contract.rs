@@ -145,6 +145,11 @@ pub enum Action {
     TellAbove(Above),
     /// Read the sources again, and say [`Event::PlanRead`].
     ReadPlan,
+    /// Another plan is in force: this is what its services are.
+    Adopt {
+        /// All of them.
+        specs: Vec<Arc<Spec>>,
+    },
     /// Nobody who writes to the standard input of this service runs: it is to see the end of that
     /// input.
     EndInput {

@@ -279,6 +279,7 @@ impl Supervisor {
                 | Action::Reply { .. }
                 | Action::TellAbove(_)
                 | Action::ReadPlan
+                | Action::Adopt { .. }
                 | Action::EndInput { .. }
                 | Action::Release { .. }
                 | Action::Forget { .. } => {}
@@ -1022,6 +1023,7 @@ impl Supervisor {
             | Action::Reply { .. }
             | Action::TellAbove(_)
             | Action::ReadPlan
+            | Action::Adopt { .. }
             | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::Forget { .. } => None,
@@ -1060,6 +1062,7 @@ impl Supervisor {
             | Action::Reply { .. }
             | Action::TellAbove(_)
             | Action::ReadPlan
+            | Action::Adopt { .. }
             | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::Forget { .. } => false,

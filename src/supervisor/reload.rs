@@ -352,6 +352,8 @@ impl Supervisor {
 
     fn apply(&mut self, plan: Plan, now: Time) {
         self.disabled = plan.disabled().to_vec();
+        let specs = plan.nodes().iter().map(|node| node.spec.clone()).collect();
+        self.actions.push_back(Action::Adopt { specs });
         let before = self.names();
         let services = std::mem::take(&mut self.services);
         let drafts = table_under(plan, services, now);

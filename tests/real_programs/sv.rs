@@ -263,3 +263,56 @@ fn svlogd_hears_signals_after_its_writer_has_been_started_again() {
     assert_eq!(code, 0, "{said}\n{}", directory.log());
     directory.wait_for_log("web-log: stopped (exit code 0)", 1);
 }
+
+#[test]
+fn a_reload_finds_the_directory_that_is_there_now() {
+    let missing = missing(&["sv"]);
+    if !missing.is_empty() {
+        eprintln!("skipped: {missing:?} are not installed");
+        return;
+    }
+    let directory = Directory::new("replaced").script("web/run", RUN).start();
+    let said = directory.wait_for("web", "run: web: (pid ");
+    // As a new version is put in the place of an old one.
+    let web = directory.services().join("web");
+    let copy = directory.path.join("copy");
+    fs::create_dir_all(&copy).expect("our own folder");
+    fs::copy(web.join("run"), copy.join("run")).expect("our own file");
+    fs::remove_dir_all(&web).expect("our own folder");
+    fs::rename(&copy, &web).expect("our own folder");
+    let again = directory.wait_for("web", "run: web: (pid ");
+    assert_eq!(pid(&said), pid(&again), "{again}");
+    directory.sv(&["-w", "20", "stop", "web"]);
+
+    // Where nothing is to be changed nothing is.
+    let directory = directory.script(".next/run", RUN);
+    let services = directory.services();
+    fs::rename(services.join(".next"), services.join("next")).expect("our own folder");
+    let socket = directory.path.join("onit.sock");
+    let mut onit = Command::new(env!("CARGO_BIN_EXE_onit"));
+    let output = onit.args(["reload", "--dry-run"]).env("ONIT_SOCKET", socket).output();
+    let said = String::from_utf8_lossy(&output.expect("it has been built").stdout).into_owned();
+    assert!(said.contains("next: new"), "{said}");
+    // What is watched is read when it has been left alone for a moment, and not before.
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(
+        directory.log().contains("reloaded; new: next")
+            || !services.join("next/supervise").exists()
+    );
+    directory.wait_for("next", "run: next: ");
+}
+
+#[test]
+fn what_a_service_writes_into_its_own_directory_is_no_news() {
+    let path = std::env::temp_dir().join(format!("onit-alone-{}", std::process::id()));
+    let script = "#!/bin/sh\necho up; mkdir -p data; touch data/$$; sleep 0.1; rm data/$$\n";
+    let directory = Directory { path, onit: None }.script("run", script);
+    let socket = directory.path.join("onit.sock");
+    let mut onit = Command::new("setpriv");
+    onit.args(["--pdeathsig", "KILL"]).arg(env!("CARGO_BIN_EXE_onit")).env("ONIT_SOCKET", socket);
+    onit.args(["--log-level", "debug", "--format", "runit"]).arg(directory.services());
+    let onit = Some(Supervisor::start(&mut onit, &directory.path.join("log")));
+    let directory = Directory { path: directory.path.clone(), onit };
+    directory.wait_for_log("service | up", 3);
+    assert!(!directory.log().contains("read the sources again"), "{}", directory.log());
+}

@@ -247,7 +247,8 @@ impl Clerk {
             | Action::Release { .. }
             | Action::Sweep { .. }
             | Action::Report(_)
-            | Action::ReadPlan => {}
+            | Action::ReadPlan
+            | Action::Adopt { .. } => {}
         }
     }
 

@@ -306,6 +306,7 @@ impl Situation {
             | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::ReadPlan
+            | Action::Adopt { .. }
             | Action::Forget { .. } => None,
         };
         actions.filter_map(words).collect()

@@ -158,6 +158,7 @@ impl Oracle {
             | Action::EndInput { .. }
             | Action::Release { .. }
             | Action::ReadPlan
+            | Action::Adopt { .. }
             | Action::Forget { .. } => {}
         }
     }

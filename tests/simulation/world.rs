@@ -639,9 +639,11 @@ impl Host for World {
     fn perform(&mut self, action: Action) {
         let matters = match &action {
             Action::Sweep { .. } => !self.truth.is_empty(),
-            Action::Tell(_) | Action::ReadPlan | Action::TellAbove(_) | Action::Release { .. } => {
-                false
-            }
+            Action::Tell(_)
+            | Action::ReadPlan
+            | Action::Adopt { .. }
+            | Action::TellAbove(_)
+            | Action::Release { .. } => false,
             Action::Reply { answer, .. } => !matches!(**answer, Answer::Progress(_)),
             Action::Spawn { .. }
             | Action::Kill { .. }
@@ -663,7 +665,10 @@ impl Host for World {
             Action::Report(notice) => self.said.push(notice.to_string()),
             Action::Reply { ticket, answer } => self.answers.push((ticket, *answer)),
             Action::TellAbove(word) => self.above.push(word),
-            Action::Tell(_) | Action::Release { .. } | Action::Forget { .. } => {}
+            Action::Tell(_)
+            | Action::Adopt { .. }
+            | Action::Release { .. }
+            | Action::Forget { .. } => {}
             Action::ReadPlan => self.read_plan(),
         }
         if !self.truth.is_empty() {
@@ -856,6 +861,7 @@ fn words(action: &Action, names: &mut BTreeMap<RunId, String>) -> String {
         }
         Action::Reply { ticket, answer } => format!("answer {}: {}", ticket.0, reply(answer)),
         Action::ReadPlan => "read the plan".to_owned(),
+        Action::Adopt { specs } => format!("adopt {} services", specs.len()),
         Action::TellAbove(word) => format!("tell above: {word:?}"),
         Action::EndInput { service } => format!("end the input of {service}"),
         Action::Release { service } => format!("release {service}"),
