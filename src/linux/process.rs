@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Pid, getpid, getsid};
 
 use crate::limits::DESCRIPTORS_MAX;
-use crate::service::Signal;
+use crate::service::{Signal, Spec};
 
 use super::clock::wall_clock;
 use super::spawn::Original;
@@ -19,7 +19,15 @@ use super::terminal::{self, Terminal};
 /// one of its own.
 const DESCRIPTORS_A_SERVICE: usize = 7;
 /// What onit takes for itself, clients, and probes.
-const SPARE: usize = 64;
+pub(super) const SPARE: usize = 64;
+
+/// What this service takes while it runs, and the pipe that says whether it was executed.
+pub(super) fn descriptors(spec: &Spec) -> usize {
+    let is_apart = usize::from(spec.log.stderr.is_some());
+    let announces = usize::from(spec.ready.as_ref().is_some_and(|it| it.announcement.is_some()));
+    let notifies = usize::from(spec.notifies());
+    [3, 2usize.saturating_mul(is_apart), announces, notifies, spec.listen.len()].iter().sum()
+}
 
 /// This process, made ready to be everybody's parent.
 #[derive(Clone, Debug)]

@@ -17,11 +17,13 @@ use std::sync::{Arc, Mutex};
 use litemap::LiteMap;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::clock::wall_clock;
 use super::files;
+use super::process;
 use super::relay::{errno, lock};
 use super::thread;
 use crate::limits::SUPERVISE_ORDERS_MAX;
@@ -34,6 +36,8 @@ pub(super) struct Supervise {
     /// None: there has been none yet.
     shared: Option<Arc<Shared>>,
     known: LiteMap<Name, Known>,
+    /// How many there was no room for, as last said.
+    left_out: usize,
 }
 
 #[derive(Debug)]
@@ -111,11 +115,20 @@ impl Supervise {
         specs: impl Iterator<Item = &'a Arc<Spec>>,
     ) -> Result<Option<BorrowedFd<'_>>, Failure> {
         let is_first = self.shared.is_none();
+        let specs: Vec<&Arc<Spec>> = specs.collect();
+        let (room, limit) = room(&specs);
+        let (mut kept, mut left_out) = (0usize, 0usize);
         for spec in specs {
             let Some(directory) = &spec.supervise else {
                 self.forget(&spec.name);
                 continue;
             };
+            if kept >= room {
+                left_out = left_out.saturating_add(1);
+                self.forget(&spec.name);
+                continue;
+            }
+            kept = kept.saturating_add(1);
             if self.known.get(&spec.name).is_some_and(|known| known.directory == *directory) {
                 continue;
             }
@@ -129,6 +142,13 @@ impl Supervise {
             let status = Status { phase: Phase::Down, pid, since, is_wanted, ..Status::DOWN };
             self.tell(directory, News::Is(spec.name.clone(), status));
         }
+        if left_out > 0 && self.left_out != left_out {
+            log::warn!(
+                "sv and svstat do not find {left_out} of the services: no more than {limit} files \
+                 may be open"
+            );
+        }
+        self.left_out = left_out;
         if let Some(shared) = self.shared.as_ref().filter(|_| !is_first) {
             shared.is_to_look.store(true, Ordering::Release);
             let _ = shared.told.write(1);
@@ -185,6 +205,16 @@ impl Supervise {
     }
 }
 
+/// How many directories there is room for, and the limit which says that: services come first, so
+/// it is what they leave of the descriptors.
+fn room(specs: &[&Arc<Spec>]) -> (usize, u64) {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((u64::MAX, u64::MAX));
+    let needed: usize = specs.iter().map(|spec| process::descriptors(spec)).sum();
+    let all = usize::try_from(limit).unwrap_or(usize::MAX);
+    let left = all.saturating_sub(needed).saturating_sub(process::SPARE);
+    (left / DESCRIPTORS_A_STATION, limit)
+}
+
 fn start() -> Result<Arc<Shared>, Failure> {
     let failed = |error| Failure::errno("keep", "files for sv", errno(error));
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -197,8 +227,13 @@ fn start() -> Result<Arc<Shared>, Failure> {
     });
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
     epoll.add(shared.told.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, TOLD)).map_err(failed)?;
-    let keeper =
-        Keeper { shared: Arc::clone(&shared), epoll, stations: LiteMap::new(), last: TOLD };
+    let keeper = Keeper {
+        shared: Arc::clone(&shared),
+        epoll,
+        stations: LiteMap::new(),
+        refused: LiteMap::new(),
+        last: TOLD,
+    };
     thread::start(c"onit-supervise", "a thread for the files of sv", move || keeper.run())?;
     Ok(shared)
 }
@@ -211,8 +246,13 @@ struct Keeper {
     shared: Arc<Shared>,
     epoll: Epoll,
     stations: LiteMap<PathBuf, Station>,
+    /// Directories that cannot be kept, and what has been said of them.
+    refused: LiteMap<PathBuf, Errno>,
     last: u64,
 }
+
+/// `control`, `ok` and `lock`.
+const DESCRIPTORS_A_STATION: usize = 3;
 
 /// A directory that is kept.
 struct Station {
@@ -246,7 +286,10 @@ impl Keeper {
         let news = std::mem::take(&mut *lock(&self.shared.news));
         for (directory, news) in news {
             match news {
-                News::Over => drop(self.stations.remove(&directory)),
+                News::Over => {
+                    self.stations.remove(&directory);
+                    self.refused.remove(&directory);
+                }
                 News::Is(name, status) => self.show(directory, name, status),
             }
         }
@@ -288,15 +331,19 @@ impl Keeper {
                 // Without it orders are not heard, and `sv` says that they take too long.
                 let _ = self.epoll.add(station.control.as_fd(), event);
                 station.write(&directory);
+                self.refused.remove(&directory);
                 self.stations.insert(directory, station);
             }
             // A read-only image, or one that is not ours: everything else works.
             Err(Errno(libc::EROFS | libc::EACCES | libc::EPERM | libc::ENOENT)) => {
                 log::debug!("{name_of}: nothing for sv", name_of = directory.display());
             }
+            // It is tried again whenever there is something to show, and said once.
+            Err(errno) if self.refused.get(&directory) == Some(&errno) => {}
             Err(errno) => {
                 let failure = Failure::errno("keep", directory.display().to_string(), errno);
                 log::warn!("{failure}; sv and svstat do not find this service");
+                self.refused.insert(directory, errno);
             }
         }
     }

@@ -316,3 +316,21 @@ fn what_a_service_writes_into_its_own_directory_is_no_news() {
     directory.wait_for_log("service | up", 3);
     assert!(!directory.log().contains("read the sources again"), "{}", directory.log());
 }
+
+#[test]
+fn services_come_before_sv_where_few_files_may_be_open() {
+    let mut directory = Directory::new("few");
+    for number in 0..40 {
+        directory = directory.script(&format!("s{number}/run"), "#!/bin/sh\nexec sleep 1000\n");
+    }
+    // Enough for the services, and not for their directories as well.
+    let mut onit = Command::new("setpriv");
+    onit.args(["--pdeathsig", "KILL", "prlimit", "--nofile=280:280"]);
+    onit.arg(env!("CARGO_BIN_EXE_onit")).arg(directory.services());
+    onit.env("ONIT_SOCKET", directory.path.join("onit.sock"));
+    directory.onit = Some(Supervisor::start(&mut onit, &directory.path.join("log")));
+    directory.wait_for_log(": started\n", 40);
+    let said = directory.log();
+    assert!(said.contains("no more than 280 files may be open"), "{said}");
+    assert!(!said.contains("too many open files"), "{said}");
+}
