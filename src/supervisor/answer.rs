@@ -469,6 +469,7 @@ impl Supervisor {
         for at in (0..self.services.len()).rev() {
             self.stop_if_released(Index(at), now);
         }
+        self.take_over_all_held(now);
     }
 
     /// Those that are to stop, and were held only by `index`, are stopped.
@@ -476,6 +477,7 @@ impl Supervisor {
         for other in self.above_or_below(index, |service| &service.waits_for) {
             self.stop_if_released(other, now);
         }
+        self.take_over_all_held(now);
     }
 
     /// Stops a service that is no longer wanted, as soon as nobody is left that waits for it and is

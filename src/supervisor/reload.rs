@@ -396,7 +396,11 @@ impl Supervisor {
                 | State::Stopping(_)
                 | State::Backoff { .. },
                 Goal::Up,
-            ) => self.stop(index, timeout, None, now),
+            ) => {
+                if !self.is_still_written_to(index) {
+                    self.stop(index, timeout, None, now);
+                }
+            }
             // It is stopped when its turn comes, and is renewed then.
             (
                 State::Waiting
@@ -407,6 +411,40 @@ impl Supervisor {
                 | State::Backoff { .. },
                 Goal::Down | Goal::Gone,
             ) => {}
+        }
+    }
+
+    /// Whether this service is to read no longer what others write, and some of them have yet to
+    /// stop or to become what they are now. It goes on until then: nobody else would read it.
+    fn is_still_written_to(&self, index: Index) -> bool {
+        let Some(service) = self.services.get(index.0) else { return false };
+        let name = &service.spec.name;
+        let is_to_go_on = service.spec.is_consumer && !service.latest().is_consumer;
+        is_to_go_on
+            && self.services.iter().any(|other| {
+                let is_changing = other.next.is_some() || other.goal != Goal::Up;
+                let writes = other.spec.log.consumers().any(|it| it == name);
+                writes && is_changing && !other.state.is_at_rest()
+            })
+    }
+
+    /// Whoever went on because it was still written to, and is no more, is restarted.
+    pub(super) fn take_over_all_held(&mut self, now: Time) {
+        for index in (0..self.services.len()).map(Index) {
+            let Some(service) = self.services.get(index.0) else { continue };
+            let runs = match &service.state {
+                State::Starting { .. } | State::Unready(_) | State::Up(_) => true,
+                State::Down
+                | State::Waiting
+                | State::Stopping(_)
+                | State::Backoff { .. }
+                | State::Completed { .. }
+                | State::Failed { .. } => false,
+            };
+            // Of those that run and have changed all others are on their way down.
+            if runs && service.next.is_some() && service.goal == Goal::Up {
+                self.take_over(index, now);
+            }
         }
     }
 

@@ -195,3 +195,59 @@ fn a_second_request_leaves_less_time_for_both_steps() {
         ],
     );
 }
+
+#[test]
+fn who_is_to_read_no_longer_reads_until_the_writer_has_changed() {
+    let reader = |name: &str| service(name).plays(reads(millis(30)));
+    let (before, after) = (reader("before"), reader("after"));
+    check(
+        scene([
+            before.clone().consumer(),
+            after.clone(),
+            service("web").writes_to("before").plays(slow(millis(100))),
+        ])
+        .reload(
+            secs(2),
+            [
+                before.clone(),
+                after.clone().consumer(),
+                service("web").writes_to("after").plays(slow(millis(100))),
+            ],
+        ),
+        secs(5),
+        &[
+            "0s start after",
+            "0s start before",
+            "0s start web",
+            "2s TERM after",
+            "2s TERM web",
+            "2s start after",
+            "2.1s end the input of before",
+            "2.1s start web",
+            "2.13s start before",
+            "5s TERM before",
+            "5s TERM web",
+            "5.1s end the input of after",
+            "5.13s over 0",
+        ],
+    );
+    // Nobody is to write to it any more.
+    check(
+        scene([
+            before.clone().consumer(),
+            service("web").writes_to("before").plays(slow(millis(100))),
+        ])
+        .reload(secs(2), [before]),
+        secs(5),
+        &[
+            "0s start before",
+            "0s start web",
+            "2s TERM web",
+            "2.1s end the input of before",
+            "2.1s forget web",
+            "2.13s start before",
+            "5s TERM before",
+            "5s over 0",
+        ],
+    );
+}
