@@ -701,6 +701,7 @@ impl Linux {
                 Asked::Up => Ask::Start { names, wait },
                 Asked::Down => Ask::Stop { names, dependents: Dependents::Keep, wait },
                 Asked::Again => Ask::Restart { names, wait },
+                Asked::Reload => Ask::ReloadServices { names, wait },
                 Asked::Signal(signal) => Ask::Signal { names, signal },
             };
             events.push(Event::Asked { ticket: self.control.ticket(), ask });

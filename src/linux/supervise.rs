@@ -27,7 +27,7 @@ use super::process;
 use super::relay::{errno, lock};
 use super::thread;
 use crate::limits::SUPERVISE_ORDERS_MAX;
-use crate::service::{Errno, Failure, Name, Role, Signal, Spec};
+use crate::service::{Errno, Failure, Name, ReloadBy, Role, Signal, Spec};
 use crate::supervisor::{Goal, Report, State};
 
 /// The services that are kept so.
@@ -45,6 +45,8 @@ struct Known {
     directory: PathBuf,
     /// Whether a command of its own stops it.
     has_stop_command: bool,
+    /// Whether a command of its own has it read its configuration again.
+    has_reload_command: bool,
 }
 
 /// What the loop and the thread share.
@@ -99,6 +101,8 @@ pub(super) enum Order {
     Down,
     /// It is to be ended by its own stop command, and started again.
     Again,
+    /// Its own reload command is to be run.
+    Reload,
     /// It is sent this.
     Signal(Signal),
 }
@@ -182,9 +186,12 @@ impl Supervise {
         let _ = shared.heard.read();
         let mut orders = std::mem::take(&mut *lock(&shared.orders));
         for (name, order) in &mut orders {
-            let has_command = self.known.get(name).is_some_and(|known| known.has_stop_command);
-            if *order == Order::Signal(Signal::TERM) && has_command {
+            let Some(known) = self.known.get(name) else { continue };
+            if *order == Order::Signal(Signal::TERM) && known.has_stop_command {
                 *order = Order::Again;
+            }
+            if *order == Order::Signal(Signal::HUP) && known.has_reload_command {
+                *order = Order::Reload;
             }
         }
         orders
@@ -192,7 +199,9 @@ impl Supervise {
 
     fn known(&mut self, spec: &Spec, directory: &Path) {
         let has_stop_command = spec.stop.command.is_some();
-        let known = Known { directory: directory.to_owned(), has_stop_command };
+        let reload = spec.reload.as_ref().map(|reload| &reload.by);
+        let has_reload_command = matches!(reload, Some(ReloadBy::Command(_)));
+        let known = Known { directory: directory.to_owned(), has_stop_command, has_reload_command };
         self.known.insert(spec.name.clone(), known);
     }
 
@@ -395,14 +404,16 @@ impl Station {
         Ok(Self { name, status, token, control, ok, lock })
     }
 
-    /// Whether its files are still those that `sv` finds.
+    /// Whether its files are still those that `sv` finds, and could be written.
     fn is_there(&self, directory: &Path) -> bool {
-        [("lock", &self.lock), ("control", &self.control), ("ok", &self.ok)].iter().all(
-            |(name, file)| match (directory.join(name).symlink_metadata(), file.metadata()) {
-                (Ok(there), Ok(ours)) => (there.dev(), there.ino()) == (ours.dev(), ours.ino()),
-                (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
-            },
-        )
+        let has_status = directory.join("status").exists();
+        has_status
+            && [("lock", &self.lock), ("control", &self.control), ("ok", &self.ok)].iter().all(
+                |(name, file)| match (directory.join(name).symlink_metadata(), file.metadata()) {
+                    (Ok(there), Ok(ours)) => (there.dev(), there.ino()) == (ours.dev(), ours.ino()),
+                    (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+                },
+            )
     }
 
     /// As far as it can be written: a full disk keeps nobody from running.
@@ -497,7 +508,7 @@ impl Status {
             Order::Signal(Signal::TERM) => self.got_term = self.phase == Phase::Run,
             Order::Signal(Signal::STOP) => self.is_paused = self.phase == Phase::Run,
             Order::Signal(Signal::CONT) => self.is_paused = false,
-            Order::Again | Order::Signal(_) => {}
+            Order::Again | Order::Reload | Order::Signal(_) => {}
         }
     }
 

@@ -191,10 +191,14 @@ fn what_stands_in_control_is_run_instead() {
         .script("web/run", RUN)
         .script("web/control/u", "#!/bin/sh\necho before; exit 1\n")
         .script("web/control/t", "#!/bin/sh\necho instead; kill -9 $(cat supervise/pid)\n")
+        .script("web/control/h", "#!/bin/sh\necho read again\n")
         .start();
     directory.wait_for_log("web | up", 1);
     assert_eq!(directory.log().matches("web | before").count(), 1);
     directory.wait_for("web", "run: web: ");
+    directory.sv(&["hup", "web"]);
+    directory.wait_for_log("web | read again", 1);
+    assert!(!directory.log().contains("hung up"), "{}", directory.log());
     directory.sv(&["term", "web"]);
     directory.wait_for_log("web | instead", 1);
     directory.wait_for_log("web | before", 2);
