@@ -480,8 +480,9 @@ impl Reader<'_> {
             format!("trap ./.s6-svscan/{signal} {}; ", signal.trim_start_matches("SIG"))
         };
         let traps: String = signals.iter().map(trap).collect();
-        let script = format!("{traps}while :; do sleep 1000 & wait; done");
-        sheet.list("command", ["sh", "-c", &script], &place);
+        // A signal ends the wait and not the sleep, of which there is to be one at a time.
+        let script = format!("{traps}while :; do sleep 1000 & wait $! || kill $!; done");
+        sheet.list("command", ["sh", "-c", &literal(&script)], &place);
         sheet.text("on_failure", "continue", &place);
         sheet.text("directory", literal(&directory), &place);
         sheet.list("forward_signals", signals, &place);
