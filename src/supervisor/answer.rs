@@ -465,24 +465,38 @@ impl Supervisor {
 
     /// Those that are to stop, and are held by nobody any more, are stopped.
     pub(super) fn stop_all_released(&mut self, now: Time) {
+        let used = self.used_up_to_now();
         // From behind, so that whoever waits for another goes first.
         for at in (0..self.services.len()).rev() {
-            self.stop_if_released(Index(at), now);
+            self.stop_if_released(Index(at), &used, now);
         }
         self.take_over_all_held(now);
     }
 
     /// Those that are to stop, and were held only by `index`, are stopped.
     pub(super) fn stop_those_released_by(&mut self, index: Index, now: Time) {
+        let used = self.used_up_to_now();
         for other in self.above_or_below(index, |service| &service.waits_for) {
-            self.stop_if_released(other, now);
+            self.stop_if_released(other, &used, now);
+        }
+        self.take_over_all_held(now);
+    }
+
+    /// A service was so `before` it became what it is now: those that are to stop, and were held
+    /// only by that, are stopped.
+    pub(super) fn stop_those_used_before(&mut self, before: &Spec, now: Time) {
+        let used = self.used_up_to_now();
+        for name in before.waits_for() {
+            if let Some(index) = self.index_of(name) {
+                self.stop_if_released(index, &used, now);
+            }
         }
         self.take_over_all_held(now);
     }
 
     /// Stops a service that is no longer wanted, as soon as nobody is left that waits for it and is
     /// to stop as well.
-    pub(super) fn stop_if_released(&mut self, index: Index, now: Time) {
+    fn stop_if_released(&mut self, index: Index, used: &BTreeSet<Name>, now: Time) {
         let Some(service) = self.services.get(index.0) else { return };
         let timeout = service.spec.stop.timeout;
         let stops_already = match &service.state {
@@ -510,27 +524,27 @@ impl Supervisor {
             | State::Completed { .. }
             | State::Failed { .. } => false,
         };
-        if is_idle || !self.is_held(index) {
+        if is_idle || !self.is_held(index, used) {
             self.stop(index, timeout, None, now);
         }
     }
 
-    /// Whether somebody waits for a service who is still to stop as well.
-    pub(super) fn is_held(&self, index: Index) -> bool {
+    /// Whether somebody waits for a service who is still to stop as well. `used` are
+    /// [`Self::used_up_to_now`].
+    pub(super) fn is_held(&self, index: Index, used: &BTreeSet<Name>) -> bool {
         let above = self.above_or_below(index, |service| &service.waited_for_by);
         let held = above.iter().filter_map(|at| self.services.get(at.0)).any(Service::is_leaving);
-        held || self.is_used_up_to_now(index)
+        let is_used =
+            |service: &Service| service.goal == Goal::Gone && used.contains(&service.spec.name);
+        held || self.services.get(index.0).is_some_and(is_used)
     }
 
-    /// Whether a service that has left the plan is still used by one that waits for it no more, but
-    /// did as it was before, and is on its way down to become what it is now.
-    fn is_used_up_to_now(&self, index: Index) -> bool {
-        let Some(service) = self.services.get(index.0) else { return false };
-        let name = &service.spec.name;
-        service.goal == Goal::Gone
-            && self.services.iter().any(|other| {
-                other.is_being_renewed() && other.spec.waits_for().any(|it| it == name)
-            })
+    /// Whom services waited for that are on their way down to become something else: as they were
+    /// they still use them, also those that have left the plan. It is asked for once for all who
+    /// are looked at: thousands may leave at the same time.
+    pub(super) fn used_up_to_now(&self) -> BTreeSet<Name> {
+        let changing = self.services.iter().filter(|service| service.is_being_renewed());
+        changing.flat_map(|service| service.spec.waits_for()).cloned().collect()
     }
 
     /// Everyone who can be reached from a service, without itself.

@@ -1386,7 +1386,7 @@ impl Supervisor {
             self.dismiss(run, now);
         }
         let waits = matches!(self.services.get(index.0), Some(s) if s.state == State::Waiting);
-        let renewed = (rests || waits) && self.renew(index);
+        let renewed = if rests || waits { self.renew(index) } else { None };
         if told {
             self.tell(index, before.word(), now);
         }
@@ -1400,8 +1400,8 @@ impl Supervisor {
         if rests && !rested {
             self.release(index, now);
         }
-        if renewed && !self.is_stopping() {
-            self.stop_all_released(now);
+        if let Some(before) = renewed.filter(|_| !self.is_stopping()) {
+            self.stop_those_used_before(&before, now);
         }
     }
 
@@ -1418,12 +1418,11 @@ impl Supervisor {
         }
     }
 
-    /// Nothing of it runs: the moment for what a reload has changed. Says whether that was so.
-    fn renew(&mut self, index: Index) -> bool {
-        let Some(service) = self.services.get_mut(index.0) else { return false };
-        let Some(next) = service.next.take() else { return false };
-        service.spec = next;
-        true
+    /// Nothing of it runs: the moment for what a reload has changed. Says what it was, if one has.
+    fn renew(&mut self, index: Index) -> Option<Arc<Spec>> {
+        let service = self.services.get_mut(index.0)?;
+        let next = service.next.take()?;
+        Some(std::mem::replace(&mut service.spec, next))
     }
 
     /// Tells those who follow that a service has become something else.

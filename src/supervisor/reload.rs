@@ -458,11 +458,14 @@ impl Supervisor {
         // A probe that was killed may still be on its way out.
         let has_life = |at: usize| lives.values().any(|life| life.service.0 == at);
         let is_over = |service: &Service| service.goal == Goal::Gone && service.state.is_at_rest();
+        let used = self.used_up_to_now();
         let over: BTreeSet<Name> = self
             .services
             .iter()
             .enumerate()
-            .filter(|(at, service)| is_over(service) && !self.is_held(Index(*at)) && !has_life(*at))
+            .filter(|(at, service)| {
+                is_over(service) && !self.is_held(Index(*at), &used) && !has_life(*at)
+            })
             .map(|(_, service)| service.spec.name.clone())
             .collect();
         if over.is_empty() {
