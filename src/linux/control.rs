@@ -519,7 +519,10 @@ impl Client {
     fn watch(&mut self, id: u64, reactor: &Reactor) -> Result<(), nix::errno::Errno> {
         let mut wanted = EpollFlags::empty();
         wanted.set(EpollFlags::EPOLLIN, self.wants_bytes());
-        let has_more = !self.session.unsent().is_empty() || !self.reports.is_empty();
+        // What ends the answer is said when there is room, and the socket may have taken all there
+        // was before it.
+        let has_more =
+            !self.session.unsent().is_empty() || !self.reports.is_empty() || self.end.is_some();
         wanted.set(EpollFlags::EPOLLOUT, has_more);
         if wanted != self.interest {
             self.interest = wanted;

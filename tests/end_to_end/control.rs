@@ -606,3 +606,20 @@ fn a_directory_of_runit_is_watched() {
     at_rest(running.pid);
     ended_well(running);
 }
+
+#[test]
+fn an_answer_about_a_thousand_services_comes_to_its_end() {
+    // Some 140 KB: more than is put into words ahead, and less than the socket takes at once.
+    let idle = "command = [\"sleep\", \"1000\"]\nautostart = false\ninstances = 1000\n";
+    let name = "idle-with-a-rather-long-name";
+    let running = Scene::init().service(name, idle).with_services().start();
+    let mut client = Command::new("timeout");
+    client.arg("20").arg(onit()).args(["stop", name]);
+    client.env("ONIT_SOCKET", running.folder().join("onit.sock"));
+    wait_until("onit listens", || running.ask(&["status"]).code == 0);
+    let output = client.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said.lines().count(), 1000, "{said}");
+    ended_well(running);
+}
