@@ -229,8 +229,8 @@ pub const SERVICE: &[Key] = &[
         "stop.command",
         "command",
         "none",
-        "Run instead of the signal, with ONIT_MAIN_PID; the signal follows if it fails. For a \
-         oneshot that has completed: what it did is undone by this when it is stopped.",
+        "Run instead of the signal, with ONIT_MAIN_PID; the signal follows if it fails. Of a \
+         oneshot: run when it has completed and is stopped, to undo what it did.",
     ),
     key("stop.timeout", "duration", "`10s`", "From the first signal to the KILL."),
     key("stop.scope", "`process`, `group`", "`process`", "Who gets the signal."),

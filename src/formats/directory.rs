@@ -28,6 +28,8 @@ pub struct Dialect {
     has_down_and_log: bool,
     /// Whether it keeps `supervise/` as sv(8) knows it.
     has_sv: bool,
+    /// Whether the scripts in `control/` mean something.
+    has_control: bool,
     /// Whether `finish` means something.
     has_finish: bool,
     /// Whether the logger in `log/` has a `finish` like any service.
@@ -45,6 +47,7 @@ pub const RUNIT: Dialect = Dialect {
     has_finish: true,
     has_whole_loggers: false,
     has_sv: true,
+    has_control: true,
 };
 
 /// s6: <https://skarnet.org/software/s6/servicedir.html>.
@@ -57,6 +60,7 @@ pub const S6: Dialect = Dialect {
     has_finish: true,
     has_whole_loggers: true,
     has_sv: false,
+    has_control: false,
 };
 
 /// A longrun of s6-rc, which s6-supervise keeps running:
@@ -71,7 +75,7 @@ impl Dialect {
     }
 
     fn of_logger(self) -> Self {
-        Self { has_finish: self.has_whole_loggers, ..self }
+        Self { has_finish: self.has_whole_loggers, has_control: false, ..self }
     }
 }
 
@@ -300,6 +304,8 @@ impl Reader<'_> {
         if dialect.has_sv {
             let kept = format!("{absolute}/supervise");
             sheet.text("supervise", literal(&kept), &place);
+        }
+        if dialect.has_control {
             self.control(path, &mut sheet);
         }
         if dialect.has_finish {

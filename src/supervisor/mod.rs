@@ -863,7 +863,14 @@ impl Supervisor {
                 return self.hurry(index, stopping, time, now);
             }
         };
-        let command = if spec.stop.command.is_some() && is_executed {
+        // That of a oneshot undoes what it has done, and it has not done it yet.
+        let has_command = spec.stop.command.is_some() && spec.kind != Kind::Oneshot;
+        let ends = self.has_ended_input(index);
+        if ends {
+            let service = spec.name.clone();
+            self.actions.push_back(Action::EndInput { service });
+        }
+        let command = if has_command && is_executed {
             if let Some(life) = self.lives.get_mut(&run) {
                 life.wait(time, now);
             }
@@ -871,9 +878,7 @@ impl Supervisor {
             let role = Role::StopCommand { main: Some(run) };
             Some(self.spawn(index, role, Some(now.after(time))))
         } else {
-            if self.has_ended_input(index) {
-                let service = spec.name.clone();
-                self.actions.push_back(Action::EndInput { service });
+            if ends {
                 if let Some(life) = self.lives.get_mut(&run) {
                     life.drain(time, now);
                 }

@@ -317,8 +317,8 @@ fn a_probe_that_runs_over_is_killed_with_all_it_started() {
         let times = status.split(" times)").next().and_then(|text| text.rsplit('(').next());
         times.and_then(|times| times.parse::<u32>().ok()).is_some_and(|times| times >= 4)
     });
-    let all = descendants(running.pid).len();
-    assert!(all <= 5, "{all} processes");
+    // One that is being killed may still be seen beside the next; those left would stay.
+    wait_until("no more than one of them", || descendants(running.pid).len() <= 5);
     ends_well(running);
 }
 

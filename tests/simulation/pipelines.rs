@@ -251,3 +251,21 @@ fn who_is_to_read_no_longer_reads_until_the_writer_has_changed() {
         ],
     );
 }
+
+#[test]
+fn one_with_a_stop_command_sees_the_end_as_well() {
+    let logger = service("logger").consumer().plays(reads(millis(30))).stop_command(runs());
+    check(
+        scene([logger, web()]),
+        secs(5),
+        &[
+            "0s start logger",
+            "0s start web",
+            "5s TERM web",
+            "5.1s end the input of logger",
+            "5.1s run logger's stop.command",
+            "5.13s TERM logger's stop.command",
+            "5.13s over 0",
+        ],
+    );
+}

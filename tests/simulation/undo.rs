@@ -86,13 +86,9 @@ fn what_has_failed_or_was_never_done_is_not_undone() {
 }
 
 #[test]
-fn while_it_runs_the_command_stops_it() {
-    let mount = oneshot("mount").plays(deaf()).stop_command(crate::script::stops(millis(30)));
-    check(
-        scene([mount]),
-        secs(5),
-        &["0s start mount", "5s run mount's stop.command", "5.03s over 0"],
-    );
+fn while_it_runs_there_is_nothing_to_undo_and_it_hears_the_signal() {
+    let mount = oneshot("mount").plays(slow(millis(30))).stop_command(ends(millis(5), 0));
+    check(scene([mount]), secs(5), &["0s start mount", "5s TERM mount", "5.03s over 0"]);
 }
 
 #[test]
