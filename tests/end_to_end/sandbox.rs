@@ -317,7 +317,7 @@ impl Drop for Running {
         // `unshare --kill-child` takes the namespace with it.
         if self.child.try_wait().unwrap().is_none() {
             // Where there is no namespace, whoever is deaf to everything else would live on.
-            let below = children(self.pid);
+            let below = descendants(self.pid);
             self.signal(libc::SIGKILL);
             below.into_iter().for_each(|pid| send(pid, libc::SIGKILL));
             let _ = self.child.kill();
