@@ -167,6 +167,7 @@ impl<'a> Check<'a> {
             limits: self.limits(),
             environment: self.environment(),
             timeout: self.timeout(kind, place),
+            pid_namespace: self.boolean("pid_namespace").unwrap_or(false),
             supervise: self.path("supervise"),
             forward_signals: self.forward_signals(),
             ..default

@@ -192,6 +192,13 @@ pub const SERVICE: &[Key] = &[
     ),
     key("after_exit_timeout", "duration", "`5s`", "How long each of them may take."),
     key(
+        "pid_namespace",
+        "boolean",
+        "`false`",
+        "It is the first process of a PID namespace of its own: signals it has no handler for pass \
+         it by, and nobody outlives it. Needs CAP_SYS_ADMIN.",
+    ),
+    key(
         "supervise",
         "absolute path",
         "none",

@@ -83,12 +83,6 @@ const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> Option
     OptionInfo { section: "NAME/", name, fate, becomes }
 }
 
-/// The files that are not read yet, or mean nothing here, and what is said of them.
-const NOT_READ: [(&str, &str); 2] = [
-    ("lock-fd", "no lock is taken: there is one onit"),
-    ("flag-newpidns", "it gets no PID namespace of its own"),
-];
-
 /// What is said of a script in `control/` that has no counterpart.
 const OTHER_CONTROL: &str = "is not run: what it stands for is done as it is";
 
@@ -134,8 +128,12 @@ pub const S6_OPTIONS: &[OptionInfo] = &[
     option("down-signal", Mapped, "`stop.signal`"),
     option("reload-signal", Mapped, "`reload.signal`"),
     option("log/", Mapped, "a service `NAME-log`, and `log.stdout = \"service:NAME-log\"`"),
-    option("lock-fd", Remarked, NOT_READ[0].1),
-    option("flag-newpidns", Remarked, NOT_READ[1].1),
+    option(
+        "lock-fd",
+        Dropped,
+        "nobody of a service is left when it is started again, and there is one onit",
+    ),
+    option("flag-newpidns", Mapped, "`pid_namespace = true`"),
     option("max-death-tally", Dropped, "for s6-permafailon, which asks s6-supervise"),
     option("flag-timeout-killpg", Dropped, "nobody of a service is left, in whatever group"),
     option("nosetsid", Dropped, "a service has a session of its own"),
@@ -314,12 +312,6 @@ impl Reader<'_> {
         if dialect.has_s6_files {
             self.s6_files(path, &mut sheet);
         }
-        for (file, what) in NOT_READ {
-            let found = path.join(file);
-            if dialect.has_s6_files && is_file(self.source.files, &found) {
-                self.notes.remark(&self::place(&found), Some(&sheet.name), None, what);
-            }
-        }
         Some(sheet)
     }
 
@@ -410,6 +402,10 @@ impl Reader<'_> {
     }
 
     fn s6_files(&mut self, path: &Path, sheet: &mut Sheet) {
+        let own_namespace = path.join("flag-newpidns");
+        if is_file(self.source.files, &own_namespace) {
+            sheet.boolean("pid_namespace", true, &place(&own_namespace));
+        }
         if let Some(At { value, place }) = self.milliseconds(path, "notification-fd") {
             match i64::try_from(value) {
                 Ok(number @ 3..) => {

@@ -261,9 +261,16 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         listen_pid,
         report: report.as_raw_fd(),
     };
+    let own_namespace = spec.pid_namespace && order.role == Role::Main;
     let pid = match &command {
-        Command::Theirs(_) => fork_child(&mut orders),
-        Command::Ours(_) => borrow_child(&mut orders).or_else(|_| fork_child(&mut orders)),
+        Command::Theirs(_) if own_namespace => {
+            let refused = |errno: nix::Error| {
+                Failure::errno("make a PID namespace for", spec.name.as_str(), errno.into())
+            };
+            Ok(fork_child(&mut orders, libc::CLONE_NEWPID).map_err(refused)?)
+        }
+        Command::Theirs(_) => fork_child(&mut orders, 0),
+        Command::Ours(_) => borrow_child(&mut orders).or_else(|_| fork_child(&mut orders, 0)),
     };
     let pid = pid.map_err(cannot_start)?;
     if let Terminal::Share { .. } = terminal {
@@ -329,18 +336,39 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// Forks with all signals blocked: one that came to the child before it has reset its dispositions
-/// would run onit's handler there, and write into the pipe the child shares with onit.
-fn fork_child(orders: &mut Orders<'_>) -> Result<Pid, nix::Error> {
+/// would run onit's handler there, and write into the pipe the child shares with onit. With
+/// `CLONE_NEWPID` in `flags` it is the first of a PID namespace.
+fn fork_child(orders: &mut Orders<'_>, flags: i32) -> Result<Pid, nix::Error> {
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the child does nothing that is not safe after the fork of a process with several
     // threads; see `child`.
-    let result = match unsafe { fork() } {
+    let result = match unsafe { fork_with(flags) } {
         Ok(ForkResult::Child) => child::run(orders),
         Ok(ForkResult::Parent { child }) => Ok(child),
         Err(errno) => Err(errno),
     };
     let _ = mask.thread_set_mask();
     result
+}
+
+/// fork(2) with flags of clone(2).
+///
+/// # Safety
+/// As that of fork: the child of a process with several threads does only what is safe there.
+unsafe fn fork_with(flags: i32) -> Result<ForkResult, nix::Error> {
+    if flags == 0 {
+        // SAFETY: as above.
+        return unsafe { fork() };
+    }
+    let flags = flags | libc::SIGCHLD;
+    // The libc's own wrapper wants a stack; without one the child goes on with a copy of ours, as
+    // after a fork. That the libc is not told matters to its locks, which the child leaves alone.
+    // SAFETY: no pointers; without CLONE_VM the child has memory of its own.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match nix::Error::result(pid)? {
+        0 => Ok(ForkResult::Child),
+        pid => Ok(ForkResult::Parent { child: Pid::from_raw(i32::try_from(pid).unwrap_or(-1)) }),
+    }
 }
 
 /// Starts a child in our own memory and waits until it has executed, as vfork(2) does: nothing is

@@ -263,6 +263,8 @@ pub struct Spec {
     pub log: Log,
     /// Whether what other services write comes in on its standard input.
     pub is_consumer: bool,
+    /// Whether it is the first process of a PID namespace of its own; see pid_namespaces(7).
+    pub pid_namespace: bool,
     /// How long a oneshot may take; none: as long as it likes.
     pub timeout: Option<Duration>,
     /// Kept as runit's `supervise/` of the service; none: nothing is.
@@ -379,6 +381,7 @@ impl Spec {
             environment: Environment::default(),
             log: Log::default(),
             is_consumer: false,
+            pid_namespace: false,
             timeout: None,
             supervise: None,
             forward_signals: Vec::new(),

@@ -115,3 +115,22 @@ fn a_logger_of_runit_has_the_last_word() {
     assert!(ended.stdout.contains("web-log | logged: finish "), "{}", ended.stdout);
     assert!(ended.stdout.ends_with("web-log | the end\n"), "{}", ended.stdout);
 }
+
+#[test]
+fn a_service_may_be_the_first_process_of_a_namespace() {
+    let scene = Scene::init();
+    let services = scene.folder().join("s6");
+    let run = "#!/bin/sh\ntrap 'echo bye; exit 0' TERM\necho \"I am $$\"\n\
+               setsid sleep 1000 &\nwhile :; do sleep 0.05; done\n";
+    script(&services, "web/run", run);
+    script(&services, "web/flag-newpidns", "");
+    script(&services, "web/notification-fd", "5");
+    let running = scene.with_source(&services).start();
+    running.wait_for("web | I am 1");
+    let status = running.ask(&["status", "web"]).stdout;
+    assert!(!status.contains("pid 1\n"), "{status}");
+    running.signal(libc::SIGTERM);
+    let ended = running.finish();
+    assert!(ended.stdout.contains("web | bye"), "{}", ended.stdout);
+    assert!(ended.took.as_secs() < 8, "{:?}", ended.took);
+}
