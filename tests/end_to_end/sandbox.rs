@@ -316,10 +316,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         // `unshare --kill-child` takes the namespace with it.
         if self.child.try_wait().unwrap().is_none() {
-            // Where there is no namespace, whoever is deaf to everything else would live on.
-            let below = descendants(self.pid);
+            if u32::try_from(self.pid) == Ok(self.child.id()) {
+                // There is no namespace. While onit is there, whoever is left behind by one that
+                // is killed comes to it, and so is found the next time.
+                let deadline = Instant::now() + PATIENCE;
+                loop {
+                    let below = descendants(self.pid);
+                    if below.is_empty() || Instant::now() > deadline {
+                        break;
+                    }
+                    below.into_iter().for_each(|pid| send(pid, libc::SIGKILL));
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
             self.signal(libc::SIGKILL);
-            below.into_iter().for_each(|pid| send(pid, libc::SIGKILL));
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
