@@ -1,45 +1,33 @@
 //! Stories of services that are not started by themselves (`autostart = false`): who starts them,
 //! who waits for them, and that onit stays for them.
 
-use std::time::Duration;
-
 use onit::service::{Name, Restart, Signal};
 use onit::supervisor::{Above, Answer, Ask, HealthLevel};
 
-use crate::scene::{Actor, Scene, dry_run, main_command, oneshot, service, start, status, stop};
+use crate::scene::{
+    Actor, Scene, check_until, dry_run, main_command, oneshot, scene, service, start, status, stop,
+};
 use crate::script::{Word, ends, millis, runs, secs, slow};
-
-fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
-    actors.into_iter().fold(Scene::new(), Scene::with)
-}
 
 fn on_request(mut actor: Actor) -> Actor {
     actor.spec.autostart = false;
     actor
 }
 
-/// Plays the scene and compares what was done, without what was answered.
-#[track_caller]
-fn check(scene: Scene, end: Duration, expected: &[&str]) {
-    let trace = scene.signal(end, Signal::TERM).play().trace;
-    let done: Vec<&String> = trace.iter().filter(|line| !line.contains(" answer ")).collect();
-    assert_eq!(done, expected);
-}
-
 #[test]
 fn nobody_starts_it_and_onit_stays_for_it() {
     let web = || on_request(service("web").plays(runs()));
-    check(scene([web()]), secs(5), &["5s over 0"]);
+    check_until(scene([web()]), secs(5), &["5s over 0"]);
     // Although everybody else is done.
     let setup = oneshot("setup").plays(ends(millis(10), 0));
-    check(scene([setup, web()]), secs(5), &["0s start setup", "5s over 0"]);
+    check_until(scene([setup, web()]), secs(5), &["0s start setup", "5s over 0"]);
 }
 
 #[test]
 fn whoever_asks_starts_it() {
     let web = on_request(service("web").plays(runs()));
     let asked = scene([web]).ask(secs(1), start(&["web"])).ask(secs(2), stop(&["web"]));
-    check(
+    check_until(
         asked.ask(secs(3), start(&["web"])),
         secs(5),
         &["1s start web", "2s TERM web", "3s start web", "5s TERM web", "5s over 0"],
@@ -49,7 +37,7 @@ fn whoever_asks_starts_it() {
 #[test]
 fn once_started_it_is_kept_running() {
     let web = on_request(service("web").plays(ends(secs(20), 1)).plays(runs()));
-    check(
+    check_until(
         scene([web]).ask(secs(1), start(&["web"])),
         secs(30),
         &["1s start web", "21s start web", "30s TERM web", "30s over 0"],
@@ -61,10 +49,10 @@ fn one_that_is_started_has_it_started() {
     let db = || on_request(service("db").plays(runs()));
     let web = || service("web").needs("db").plays(runs());
     let both = &["0s start db", "0s start web", "5s TERM web", "5s TERM db", "5s over 0"];
-    check(scene([db(), web()]), secs(5), both);
+    check_until(scene([db(), web()]), secs(5), both);
     // Also over others, and for the main command.
     let cache = on_request(service("cache").needs("db").plays(runs()));
-    check(
+    check_until(
         scene([db(), cache, service("web").needs("cache").plays(runs())]),
         secs(5),
         &[
@@ -78,7 +66,7 @@ fn one_that_is_started_has_it_started() {
         ],
     );
     // One that is not started either does not.
-    check(
+    check_until(
         scene([db(), on_request(web())]).ask(secs(1), start(&["web"])),
         secs(5),
         &["1s start db", "1s start web", "5s TERM web", "5s TERM db", "5s over 0"],
@@ -88,7 +76,7 @@ fn one_that_is_started_has_it_started() {
 #[test]
 fn who_is_only_to_come_after_it_does_not_wait() {
     let db = on_request(service("db").plays(runs()));
-    check(
+    check_until(
         scene([db, service("web").after("db").plays(runs()), main_command().plays(runs())]),
         secs(5),
         &["0s start web", "0s start main", "5s TERM main", "5s TERM web", "5s over 143"],
@@ -122,17 +110,17 @@ fn a_reload_starts_it_only_where_it_is_needed_or_meant() {
     let db = || service("db").plays(runs());
     let end = &["0s start web", "5s TERM web", "5s over 0"];
     // New, and nobody needs it.
-    check(scene([web()]).reload(secs(1), [web(), on_request(db())]), secs(5), end);
+    check_until(scene([web()]).reload(secs(1), [web(), on_request(db())]), secs(5), end);
     // It runs, and is not meant to be started by itself any more: it goes on.
-    check(scene([web()]).reload(secs(1), [on_request(web())]), secs(5), end);
+    check_until(scene([web()]).reload(secs(1), [on_request(web())]), secs(5), end);
     // It is meant to be, now.
-    check(
+    check_until(
         scene([on_request(web())]).reload(secs(1), [web()]),
         secs(5),
         &["1s start web", "5s TERM web", "5s over 0"],
     );
     // Somebody needs it, now.
-    check(
+    check_until(
         scene([web(), on_request(db())]).reload(secs(1), [web().needs("db"), on_request(db())]),
         secs(5),
         &[
@@ -146,7 +134,7 @@ fn a_reload_starts_it_only_where_it_is_needed_or_meant() {
         ],
     );
     // What was stopped by hand stays so, whatever the sources say.
-    check(
+    check_until(
         scene([web()]).ask(secs(1), stop(&["web"])).reload(secs(2), [on_request(web())]),
         secs(5),
         &["0s start web", "1s TERM web", "5s over 0"],
@@ -206,7 +194,7 @@ fn words_of(names: &[&str]) -> Vec<String> {
 #[test]
 fn a_oneshot_waits_to_be_asked() {
     let migrate = on_request(oneshot("migrate").plays(ends(secs(1), 0)).restart(Restart::Never));
-    check(
+    check_until(
         scene([migrate]).ask(secs(1), start(&["migrate"])),
         secs(5),
         &["1s start migrate", "5s over 0"],
@@ -217,7 +205,7 @@ fn a_oneshot_waits_to_be_asked() {
 fn a_oneshot_is_run_for_those_who_need_it() {
     let migrate = || on_request(oneshot("migrate").plays(ends(secs(1), 0)));
     let web = service("web").needs("migrate").plays(runs());
-    check(
+    check_until(
         scene([migrate(), web]),
         secs(5),
         &["0s start migrate", "1s start web", "5s TERM web", "5s over 0"],
@@ -246,7 +234,7 @@ fn what_was_stopped_by_hand_before_it_ever_ran_stays_so() {
     let db = || service("db").announces().plays(runs().says(secs(4), Word::Announces));
     let web = || service("web").needs("db").plays(runs());
     // Nothing of it has been executed, and yet somebody wanted it.
-    check(
+    check_until(
         scene([db(), on_request(web())])
             .ask(secs(1), start(&["web"]))
             .ask(secs(2), stop(&["web"]))
@@ -254,7 +242,7 @@ fn what_was_stopped_by_hand_before_it_ever_ran_stays_so() {
         secs(5),
         &["0s start db", "5s TERM db", "5s over 0"],
     );
-    check(
+    check_until(
         scene([db(), web()])
             .ask(secs(1), stop(&["web"]))
             .reload(secs(2), [db(), on_request(web())])
@@ -269,7 +257,7 @@ fn one_that_has_left_and_is_back_is_started_for_those_who_need_it() {
     let db = || on_request(service("db").plays(runs()));
     let web = service("web").after("db").plays(slow(secs(3)));
     let api = || service("api").needs("db").plays(runs());
-    check(
+    check_until(
         scene([db(), web, service("other").plays(runs())])
             .reload(secs(1), [service("other").plays(runs())])
             .reload(secs(2), [db(), api(), service("other").plays(runs())]),

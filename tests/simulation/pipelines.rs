@@ -1,24 +1,8 @@
 //! Stories of services that read what others write (`log.stdout = "service:NAME"`): who is started
 //! first, and how the reader is stopped with nothing lost.
 
-use std::time::Duration;
-
-use onit::service::Signal;
-
-use crate::scene::{Actor, Scene, restart, service, start, stop};
+use crate::scene::{Actor, check_until, restart, scene, service, start, stop};
 use crate::script::{deaf, dies, ends, millis, reads, runs, secs, slow};
-
-fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
-    actors.into_iter().fold(Scene::new(), Scene::with)
-}
-
-/// Plays the scene and compares what was done, without what was answered.
-#[track_caller]
-fn check(scene: Scene, end: Duration, expected: &[&str]) {
-    let trace = scene.signal(end, Signal::TERM).play().trace;
-    let done: Vec<&String> = trace.iter().filter(|line| !line.contains(" answer ")).collect();
-    assert_eq!(done, expected);
-}
 
 fn logger() -> Actor {
     service("logger").consumer().plays(reads(millis(30)))
@@ -30,7 +14,7 @@ fn web() -> Actor {
 
 #[test]
 fn the_reader_is_there_first_and_goes_last_by_the_end_of_its_input() {
-    check(
+    check_until(
         scene([logger(), web()]),
         secs(5),
         &[
@@ -46,7 +30,7 @@ fn the_reader_is_there_first_and_goes_last_by_the_end_of_its_input() {
 #[test]
 fn all_writers_are_waited_for() {
     let quick = service("api").writes_to("logger").plays(slow(millis(10)));
-    check(
+    check_until(
         scene([logger(), quick, web()]),
         secs(5),
         &[
@@ -65,7 +49,7 @@ fn all_writers_are_waited_for() {
 fn one_that_does_not_care_for_the_end_hears_the_signals_in_half_of_the_time() {
     let mut logger = service("logger").consumer();
     logger.spec.stop.timeout = secs(4);
-    check(
+    check_until(
         scene([logger.clone().plays(runs()), web()]),
         secs(5),
         &[
@@ -77,7 +61,7 @@ fn one_that_does_not_care_for_the_end_hears_the_signals_in_half_of_the_time() {
             "7.1s over 0",
         ],
     );
-    check(
+    check_until(
         scene([logger.plays(deaf()), web()]),
         secs(5),
         &[
@@ -94,7 +78,7 @@ fn one_that_does_not_care_for_the_end_hears_the_signals_in_half_of_the_time() {
 
 #[test]
 fn while_somebody_writes_there_is_no_end_and_it_hears_the_signal() {
-    check(
+    check_until(
         scene([logger(), web()]).ask(secs(1), restart(&["logger"])),
         secs(5),
         &[
@@ -107,7 +91,7 @@ fn while_somebody_writes_there_is_no_end_and_it_hears_the_signal() {
             "5.13s over 0",
         ],
     );
-    check(
+    check_until(
         scene([logger(), web()])
             .ask(secs(1), stop(&["web"]))
             .ask(secs(2), stop(&["logger"]))
@@ -131,7 +115,7 @@ fn while_somebody_writes_there_is_no_end_and_it_hears_the_signal() {
 fn neither_end_takes_the_other_with_it() {
     let logger = service("logger").consumer().plays(ends(secs(20), 1)).plays(reads(millis(0)));
     let web = service("web").writes_to("logger").plays(ends(secs(40), 1)).plays(runs());
-    check(
+    check_until(
         scene([logger, web]),
         secs(60),
         &[
@@ -158,7 +142,7 @@ fn what_a_writer_leaves_behind_writes_as_well() {
     let mut script = runs();
     script.relatives.push(left);
     let web = service("web").writes_to("logger").plays(script);
-    check(
+    check_until(
         scene([logger(), web]),
         secs(5),
         &[
@@ -181,7 +165,7 @@ fn a_second_request_leaves_less_time_for_both_steps() {
     let asked = scene([logger, web]).ask(secs(2), stop(&["logger"]));
     let mut scene = asked;
     scene.stop_timeout = Some(millis(8500));
-    check(
+    check_until(
         scene,
         secs(3),
         &[
@@ -200,7 +184,7 @@ fn a_second_request_leaves_less_time_for_both_steps() {
 fn who_is_to_read_no_longer_reads_until_the_writer_has_changed() {
     let reader = |name: &str| service(name).plays(reads(millis(30)));
     let (before, after) = (reader("before"), reader("after"));
-    check(
+    check_until(
         scene([
             before.clone().consumer(),
             after.clone(),
@@ -232,7 +216,7 @@ fn who_is_to_read_no_longer_reads_until_the_writer_has_changed() {
         ],
     );
     // Nobody is to write to it any more.
-    check(
+    check_until(
         scene([
             before.clone().consumer(),
             service("web").writes_to("before").plays(slow(millis(100))),
@@ -255,7 +239,7 @@ fn who_is_to_read_no_longer_reads_until_the_writer_has_changed() {
 #[test]
 fn one_with_a_stop_command_sees_the_end_as_well() {
     let logger = service("logger").consumer().plays(reads(millis(30))).stop_command(runs());
-    check(
+    check_until(
         scene([logger, web()]),
         secs(5),
         &[

@@ -8,14 +8,10 @@ use onit::service::{Backoff, Condition, Consequence, Errno, Remedy, Restart, Sig
 use onit::supervisor::{Above, Answer, Dependents, Milestone};
 
 use crate::scene::{
-    Actor, Outside, Play, Scene, main_command, oneshot, reload_service, restart, send, service,
-    start, stop, stop_with, wait_for,
+    Actor, Outside, Play, Scene, main_command, oneshot, reload_service, restart, scene, send,
+    service, start, stop, stop_with, wait_for,
 };
 use crate::script::{Word, deaf, deaf_relative, ends, fails, finds, millis, runs, secs, slow};
-
-fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
-    actors.into_iter().fold(Scene::new(), Scene::with)
-}
 
 fn term(at: Duration, actors: impl IntoIterator<Item = Actor>) -> Scene {
     scene(actors).signal(at, Signal::TERM)

@@ -7,8 +7,8 @@ use onit::service::{Backoff, Consequence, Errno, Pattern, Restart, Signal};
 use onit::supervisor::{Answer, Ask, Dependents, HealthLevel, Milestone};
 
 use crate::scene::{
-    Actor, Scene, dry_run, main_command, oneshot, reload, restart, send, service, shutdown, start,
-    status, stop, stop_with, wait_for,
+    Actor, Scene, dry_run, main_command, oneshot, reload, restart, scene, send, service, shutdown,
+    start, status, stop, stop_with, wait_for,
 };
 use crate::script::{deaf, ends, fails, millis, runs, secs, slow};
 
@@ -16,10 +16,6 @@ use crate::script::{deaf, ends, fails, millis, runs, secs, slow};
 #[track_caller]
 fn check(scene: Scene, expected: &[&str]) {
     assert_eq!(scene.play().trace, expected);
-}
-
-fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
-    actors.into_iter().fold(Scene::new(), Scene::with)
 }
 
 /// TERM comes at last, or a story would have no end.

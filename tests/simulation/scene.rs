@@ -402,6 +402,20 @@ impl Play {
     }
 }
 
+/// A scene with these, and nothing else.
+pub fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
+    actors.into_iter().fold(Scene::new(), Scene::with)
+}
+
+/// Plays the scene until somebody stops it at `end`, and compares what was done, without what was
+/// answered.
+#[track_caller]
+pub fn check_until(scene: Scene, end: Duration, expected: &[&str]) {
+    let trace = scene.signal(end, Signal::TERM).play().trace;
+    let done: Vec<&String> = trace.iter().filter(|line| !line.contains(" answer ")).collect();
+    assert_eq!(done, expected);
+}
+
 impl Scene {
     /// A quiet world with Docker's budget.
     pub fn new() -> Self {

@@ -6,20 +6,8 @@ use std::time::Duration;
 use onit::service::Signal;
 use onit::supervisor::Dependents;
 
-use crate::scene::{Actor, Scene, oneshot, restart, service, start, stop_with};
+use crate::scene::{Actor, check_until, oneshot, restart, scene, service, start, stop_with};
 use crate::script::{deaf, ends, millis, runs, secs, slow};
-
-fn scene(actors: impl IntoIterator<Item = Actor>) -> Scene {
-    actors.into_iter().fold(Scene::new(), Scene::with)
-}
-
-/// Plays the scene and compares what was done, without what was answered.
-#[track_caller]
-fn check(scene: Scene, end: Duration, expected: &[&str]) {
-    let trace = scene.signal(end, Signal::TERM).play().trace;
-    let done: Vec<&String> = trace.iter().filter(|line| !line.contains(" answer ")).collect();
-    assert_eq!(done, expected);
-}
 
 /// Mounts, and unmounts.
 fn mount() -> Actor {
@@ -32,7 +20,7 @@ fn web() -> Actor {
 
 #[test]
 fn it_is_undone_when_all_who_needed_it_are_gone() {
-    check(
+    check_until(
         scene([mount(), web()]),
         secs(5),
         &[
@@ -49,7 +37,7 @@ fn it_is_undone_when_all_who_needed_it_are_gone() {
 fn one_after_another_is_undone() {
     let setup = oneshot("setup").plays(ends(millis(10), 0)).stop_command(ends(millis(5), 0));
     let mount = mount().needs("setup");
-    check(
+    check_until(
         scene([setup, mount, web()]),
         secs(5),
         &[
@@ -66,7 +54,7 @@ fn one_after_another_is_undone() {
 
 #[test]
 fn also_when_nothing_is_left_to_do() {
-    check(
+    check_until(
         scene([mount()]),
         secs(5),
         &["0s start mount", "10ms run mount's stop.command", "30ms over 0"],
@@ -78,7 +66,7 @@ fn what_has_failed_or_was_never_done_is_not_undone() {
     let mut failed = oneshot("mount").plays(ends(millis(10), 1)).stop_command(runs());
     failed.spec.on_failure = onit::service::Consequence::Continue;
     let other = service("other").plays(runs());
-    check(
+    check_until(
         scene([failed, web(), other]),
         secs(5),
         &["0s start mount", "0s start other", "5s TERM other", "5s over 0"],
@@ -88,7 +76,7 @@ fn what_has_failed_or_was_never_done_is_not_undone() {
 #[test]
 fn while_it_runs_there_is_nothing_to_undo_and_it_hears_the_signal() {
     let mount = oneshot("mount").plays(slow(millis(30))).stop_command(ends(millis(5), 0));
-    check(scene([mount]), secs(5), &["0s start mount", "5s TERM mount", "5.03s over 0"]);
+    check_until(scene([mount]), secs(5), &["0s start mount", "5s TERM mount", "5.03s over 0"]);
 }
 
 #[test]
@@ -96,7 +84,7 @@ fn a_command_that_fails_or_hangs_holds_up_nothing() {
     let mut mount = mount();
     mount.spec.stop.timeout = secs(2);
     mount.stop_command = Some(deaf());
-    check(
+    check_until(
         scene([mount.clone(), web()]),
         secs(5),
         &[
@@ -118,7 +106,7 @@ fn a_command_that_fails_or_hangs_holds_up_nothing() {
 
 #[test]
 fn it_is_undone_and_done_again_by_hand() {
-    check(
+    check_until(
         scene([mount(), web()])
             .ask(secs(1), stop_with(&["mount"], Dependents::Stop))
             .ask(secs(2), start(&["web"])),
@@ -136,7 +124,7 @@ fn it_is_undone_and_done_again_by_hand() {
         ],
     );
     // To be done again it need not be undone.
-    check(
+    check_until(
         scene([mount(), service("other").plays(runs())]).ask(secs(1), restart(&["mount"])),
         secs(5),
         &[
@@ -153,7 +141,7 @@ fn it_is_undone_and_done_again_by_hand() {
 #[test]
 fn who_leaves_the_plan_is_undone() {
     let other = || service("other").plays(runs());
-    check(
+    check_until(
         scene([mount(), web(), other()])
             .sources(secs(1), vec![other()])
             .signal(secs(1), Signal::HUP),
@@ -190,7 +178,7 @@ fn one_that_takes_too_long_is_stopped_and_has_failed() {
         assert!(play.said.iter().any(said), "{:?}", play.said);
         assert_ne!(play.trace.last().map(String::as_str), Some("3s over 0"));
     }
-    check(
+    check_until(
         scene([migrate(deaf()), service("other").plays(runs())]),
         secs(9),
         &[
@@ -202,7 +190,7 @@ fn one_that_takes_too_long_is_stopped_and_has_failed() {
             "5s over 137",
         ],
     );
-    check(
+    check_until(
         scene([migrate(ends(secs(2), 0)), service("other").plays(runs())]),
         secs(9),
         &["0s start migrate", "0s start other", "9s TERM other", "9s over 0"],
