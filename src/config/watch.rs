@@ -48,8 +48,8 @@ impl Check<'_> {
             self.complain(&text.place, what);
         }
         if let Some(text) = text
-            && !is_read(&log.stdout)
-            && !log.stderr.as_ref().is_some_and(is_read)
+            && !log.stdout.is_relayed()
+            && !log.stderr.as_ref().is_some_and(LogTarget::is_relayed)
         {
             let problem = Problem::new(text.place, "`ready.log`: onit does not see its output");
             self.problems.push(problem.hint("send log.stdout or log.stderr to console or a file"));
@@ -349,13 +349,5 @@ impl Check<'_> {
     /// Where a key stands, if that is in the service's own file.
     pub(super) fn own_place_of(&self, key: &str, file: &Place) -> Option<Place> {
         self.place_of(key).filter(|place| place.file == file.file)
-    }
-}
-
-/// Whether onit reads what goes there.
-fn is_read(target: &LogTarget) -> bool {
-    match target {
-        LogTarget::Console | LogTarget::File(_) => true,
-        LogTarget::Discard | LogTarget::Inherit | LogTarget::Service(_) => false,
     }
 }

@@ -79,7 +79,8 @@ impl Dialect {
     }
 }
 
-const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
+/// The row of what stands in the directory of a service.
+pub(super) const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
     OptionInfo { section: "NAME/", name, fate, becomes }
 }
 
@@ -169,16 +170,20 @@ pub(super) fn is_file(files: &dyn Files, path: &Path) -> bool {
     files.list(path) == Err(Errno::ENOTDIR)
 }
 
+/// What is in a directory, in order, without what begins with a `.`.
+pub(super) fn visible(files: &dyn Files, folder: &Path) -> Vec<PathBuf> {
+    let mut names = files.list(folder).unwrap_or_default();
+    names.sort();
+    let is_hidden = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(b".");
+    names.iter().filter(|name| !is_hidden(name)).map(|name| folder.join(name)).collect()
+}
+
 /// The service directories in a directory, or the one that it is itself.
 pub(super) fn directories(files: &dyn Files, source: &Path) -> Vec<PathBuf> {
     if is_file(files, &source.join("run")) {
         return vec![source.to_owned()];
     }
-    let mut names = files.list(source).unwrap_or_default();
-    names.sort();
-    let is_hidden = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(b".");
-    let visible = names.into_iter().filter(|name| !is_hidden(name));
-    let paths = visible.map(|name| source.join(name));
+    let paths = visible(files, source).into_iter();
     // In a file nothing is found either, and the system says the same of it.
     let is_service = |path: &PathBuf| files.list(path).is_ok() && is_file(files, &path.join("run"));
     paths.filter(is_service).collect()
@@ -458,14 +463,11 @@ impl Reader<'_> {
     /// Everybody starts after it, so it stops last; and to stop it is to run the script.
     fn last_script(&mut self, found: &Path, services: &mut [Described]) -> Option<Sheet> {
         let place = place(found);
-        let mut sheet = Sheet::new(sheet::name("s6-svscan-finish")?, place.clone());
         let directory = self.absolute(self.source.path)?;
         let command = self.script(self.source.path, ".s6-svscan/finish")?;
-        sheet.text("type", "oneshot", &place);
-        sheet.list("command", ["sh", "-c", ":"], &place);
-        sheet.text("on_failure", "continue", &place);
+        let name = sheet::name("s6-svscan-finish")?;
+        let mut sheet = Sheet::farewell(name, place.clone(), command);
         sheet.text("directory", literal(&directory), &place);
-        sheet.list("stop.command", command, &place);
         for service in services {
             sheet::add(&mut service.raw, "after", sheet.name.as_str(), &place);
         }

@@ -19,6 +19,17 @@ pub struct OptionInfo {
     pub becomes: &'static str,
 }
 
+/// The row of an option in a table.
+#[must_use]
+pub const fn option(
+    section: &'static str,
+    name: &'static str,
+    fate: Fate,
+    becomes: &'static str,
+) -> OptionInfo {
+    OptionInfo { section, name, fate, becomes }
+}
+
 /// What becomes of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {

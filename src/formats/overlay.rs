@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Source;
 use super::directory::{self, Reader, directories, is_file, place};
 use super::options::Fate::{Dropped, Mapped, Remarked};
-use super::options::{Fate, OptionInfo};
+use super::options::{OptionInfo, option};
 use super::s6rc::{self, Compiled};
 use super::sheet::{self, Notes, Sheet, literal};
 use crate::config::Files;
@@ -18,15 +18,6 @@ use crate::config::foreign::Reading;
 use crate::limits::SERVICES_MAX;
 use crate::service::Place;
 use litemap::LiteMap;
-
-const fn option(
-    section: &'static str,
-    name: &'static str,
-    fate: Fate,
-    becomes: &'static str,
-) -> OptionInfo {
-    OptionInfo { section, name, fate, becomes }
-}
 
 /// What stands in such a tree, and what becomes of it.
 pub const OPTIONS: &[OptionInfo] = &[
@@ -171,11 +162,8 @@ impl Tree<'_> {
     /// The files in a folder, in order.
     fn files(&self, folder: &str) -> Vec<PathBuf> {
         let folder = self.etc.join(folder);
-        let mut names = self.reader.source.files.list(&folder).unwrap_or_default();
-        names.sort();
-        let is_hidden = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(b".");
-        let paths = names.iter().filter(|name| !is_hidden(name)).map(|name| folder.join(name));
-        paths.filter(|path| is_file(self.reader.source.files, path)).collect()
+        let files = self.reader.source.files;
+        directory::visible(files, &folder).into_iter().filter(|path| is_file(files, path)).collect()
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -235,12 +223,9 @@ impl Tree<'_> {
             return None;
         }
         let place = place(&self.etc.join("cont-finish.d"));
-        let mut sheet = Sheet::new(sheet::name("cont-finish")?, place.clone());
-        sheet.text("type", "oneshot", &place);
-        sheet.list("command", ["sh", "-c", ":"], &place);
-        sheet.text("on_failure", "continue", &place);
         let script = literal(&commands.join("; "));
-        sheet.list("stop.command", ["sh", "-c", &script], &place);
+        let name = sheet::name("cont-finish")?;
+        let mut sheet = Sheet::farewell(name, place.clone(), ["sh", "-c", &script]);
         let time = self.variable("S6_KILL_FINISH_MAXTIME").and_then(|time| time.parse().ok());
         let time = time.filter(|time| *time > 0).unwrap_or(FINISH_TIME);
         sheet.text("stop.timeout", directory::duration(time), &place);

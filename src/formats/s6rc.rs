@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Source;
-use super::directory::{self, Reader, is_file, place};
+use super::directory::{self, Reader, is_file, option, place};
 use super::options::Fate::{Dropped, Mapped};
-use super::options::{Fate, OptionInfo};
+use super::options::OptionInfo;
 use super::sheet::{self, Notes, Sheet, literal};
 use crate::config::file::{At, Value};
 use crate::config::foreign::Reading;
@@ -15,10 +15,6 @@ use crate::config::{Files, unreadable};
 use crate::limits::{HINTS_MAX, MEANT_MAX, SERVICES_MAX};
 use crate::service::{Errno, Name, Place, Problem};
 use litemap::LiteMap;
-
-const fn option(name: &'static str, fate: Fate, becomes: &'static str) -> OptionInfo {
-    OptionInfo { section: "NAME/", name, fate, becomes }
-}
 
 /// What stands in a source definition, and what becomes of it.
 pub const OPTIONS: &[OptionInfo] = &[
@@ -71,13 +67,9 @@ pub fn is_one(files: &dyn Files, source: &Path) -> bool {
 }
 
 fn definitions(files: &dyn Files, source: &Path) -> Vec<PathBuf> {
-    let mut names = files.list(source).unwrap_or_default();
-    names.sort();
-    let visible = names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"."));
-    let paths = visible.map(|name| source.join(name));
     let is_definition =
         |path: &PathBuf| files.list(path).is_ok() && is_file(files, &path.join("type"));
-    paths.filter(is_definition).collect()
+    directory::visible(files, source).into_iter().filter(is_definition).collect()
 }
 
 /// What a definition describes.

@@ -53,6 +53,15 @@ impl Sheet {
         self.set(key, Value::Integer(number), place);
     }
 
+    /// How large its log files become, and how many full ones are kept; judged with the rest.
+    pub fn rotation(&mut self, size: At<String>, keep: At<String>) {
+        self.text("log.max_size", size.value, &size.place);
+        match keep.value.parse() {
+            Ok(number) => self.number("log.keep", number, &keep.place),
+            Err(_) => self.text("log.keep", keep.value, &keep.place),
+        }
+    }
+
     /// Sets a key to true or false.
     pub fn boolean(&mut self, key: &'static str, value: bool, place: &Place) {
         self.set(key, Value::Boolean(value), place);
@@ -94,6 +103,22 @@ impl Sheet {
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.raw.values.contains_key(key)
+    }
+
+    /// A oneshot that does nothing but run a command when it is stopped: last of all, where
+    /// everybody starts after it.
+    #[must_use]
+    pub fn farewell<T: Into<String>>(
+        name: Name,
+        place: Place,
+        command: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let mut sheet = Self::new(name, place.clone());
+        sheet.text("type", "oneshot", &place);
+        sheet.list("command", ["sh", "-c", ":"], &place);
+        sheet.text("on_failure", "continue", &place);
+        sheet.list("stop.command", command, &place);
+        sheet
     }
 
     /// As it is handed on.

@@ -551,9 +551,6 @@ fn is_wanted(names: &[Pattern], name: &str) -> bool {
 
 /// Whether no output of it passes through onit.
 fn is_not_kept(spec: &Spec) -> bool {
-    let passes = |target: &LogTarget| match target {
-        LogTarget::Console | LogTarget::File(_) => true,
-        LogTarget::Discard | LogTarget::Inherit | LogTarget::Service(_) => false,
-    };
-    !passes(&spec.log.stdout) && !spec.log.stderr.as_ref().is_some_and(passes)
+    let stderr = spec.log.stderr.as_ref();
+    !spec.log.stdout.is_relayed() && !stderr.is_some_and(LogTarget::is_relayed)
 }

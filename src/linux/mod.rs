@@ -364,18 +364,15 @@ impl Linux {
             });
         }
         if let Some(pipe) = newline {
-            match channels::read_newline(pipe.as_fd()) {
-                Newline::Pending => {}
-                Newline::Came => {
-                    events.push(Event::Announced { run: id });
-                    self.reactor.forget(pipe.as_fd());
-                    *newline = None;
-                }
-                Newline::Never => {
-                    events.push(Event::Mute { run: id });
-                    self.reactor.forget(pipe.as_fd());
-                    *newline = None;
-                }
+            let said = match channels::read_newline(pipe.as_fd()) {
+                Newline::Pending => None,
+                Newline::Came => Some(Event::Announced { run: id }),
+                Newline::Never => Some(Event::Mute { run: id }),
+            };
+            if let Some(event) = said {
+                events.push(event);
+                self.reactor.forget(pipe.as_fd());
+                *newline = None;
             }
         }
         // Told when the probe has ended. A child that is being started may have a copy of ours, so
@@ -737,11 +734,7 @@ impl Host for Linux {
                 let runs = &self.runs;
                 let pid = |run| runs.alive(run).map(|run| run.pid);
                 let scene = scene(&self.clock, &pid);
-                if let Some(run) = change.report.state.run() {
-                    self.supervise.note(&change.report, pid(run));
-                } else {
-                    self.supervise.note(&change.report, None);
-                }
+                self.supervise.note(&change.report, change.report.state.run().and_then(pid));
                 self.control.tell(*change, &self.reactor, &scene, &mut self.found);
             }
             Action::Reply { ticket, answer } => {

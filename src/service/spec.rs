@@ -454,6 +454,17 @@ impl Default for Rotation {
     }
 }
 
+impl LogTarget {
+    /// Whether what goes there passes through onit.
+    #[must_use]
+    pub fn is_relayed(&self) -> bool {
+        match self {
+            Self::Console | Self::File(_) => true,
+            Self::Discard | Self::Inherit | Self::Service(_) => false,
+        }
+    }
+}
+
 impl Log {
     /// The services that read what it writes.
     pub fn consumers(&self) -> impl Iterator<Item = &Name> {

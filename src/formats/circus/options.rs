@@ -1,16 +1,7 @@
 //! Every option of a `circus.ini`, and what becomes of it.
 
 use crate::formats::options::Fate::{Dropped, Mapped, Refused, Remarked};
-use crate::formats::options::{Fate, OptionInfo};
-
-const fn option(
-    section: &'static str,
-    name: &'static str,
-    fate: Fate,
-    becomes: &'static str,
-) -> OptionInfo {
-    OptionInfo { section, name, fate, becomes }
-}
+use crate::formats::options::{OptionInfo, option};
 
 /// circusd is asked over ZeroMQ.
 const ENDPOINT: &str = "onit has a control socket of its own: onit status, onit restart";

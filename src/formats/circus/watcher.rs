@@ -339,12 +339,7 @@ impl Reader<'_> {
                 // One file is rotated in one way.
                 _ if is_same => {}
                 Some(Some((size, keep))) => {
-                    sheet.text("log.max_size", size.value, &size.place);
-                    match keep.value.parse() {
-                        Ok(number) => sheet.number("log.keep", number, &keep.place),
-                        // Judged there.
-                        Err(_) => sheet.text("log.keep", keep.value, &keep.place),
-                    }
+                    sheet.rotation(size, keep);
                 }
                 Some(None) => sheet.number("log.max_size", 0, &place),
                 None => {

@@ -1,16 +1,7 @@
 //! Every option of a `supervisord.conf`, and what becomes of it.
 
 use crate::formats::options::Fate::{Dropped, Mapped, Refused, Remarked};
-use crate::formats::options::{Fate, OptionInfo};
-
-const fn option(
-    section: &'static str,
-    name: &'static str,
-    fate: Fate,
-    becomes: &'static str,
-) -> OptionInfo {
-    OptionInfo { section, name, fate, becomes }
-}
+use crate::formats::options::{OptionInfo, option};
 
 /// Of a file; the console needs no rotation.
 const ROTATION: &str = "`log.max_size` and `log.keep`; 50 MB and 10 where nothing is said";

@@ -352,12 +352,7 @@ impl Reader<'_> {
             }
         };
         let [size, keep] = rotation;
-        sheet.text("log.max_size", size.value, &size.place);
-        match keep.value.parse() {
-            Ok(number) => sheet.number("log.keep", number, &keep.place),
-            // Judged there.
-            Err(_) => sheet.text("log.keep", keep.value, &keep.place),
-        }
+        sheet.rotation(size, keep);
     }
 
     /// The size of a file of `stream`, 1 or 2, and how many full ones are kept.
