@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use super::clock::monotonic_clock;
 use super::inputs::Inputs;
 use super::lines::{Lookout, Sightings};
+use super::log_file::LogFile;
 use super::notices::Notices;
 use super::relay::{Pipe, Relay, Sink, errno, lock};
 use super::rings::Rings;
@@ -348,7 +349,13 @@ impl Console {
             Target::File(path) => {
                 let key = Key::File(path.to_owned());
                 let rotation = spec.log.rotation;
-                self.piped(spec, stream, key, || Ok(Sink::File(path.to_owned(), rotation)), false)
+                self.piped(
+                    spec,
+                    stream,
+                    key,
+                    || Ok(Sink::File(LogFile::new(path.to_owned(), rotation))),
+                    false,
+                )
             }
         }
     }

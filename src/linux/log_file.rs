@@ -21,7 +21,7 @@ use crate::service::{Failure, Rotation};
 
 /// The file, and how far it is.
 #[derive(Debug)]
-pub(super) struct LogFile {
+pub struct LogFile {
     path: PathBuf,
     rotation: Rotation,
     /// Once it is open.
@@ -42,7 +42,9 @@ struct Open {
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf, rotation: Rotation) -> Self {
+    /// Not opened yet.
+    #[must_use]
+    pub fn new(path: PathBuf, rotation: Rotation) -> Self {
         Self { path, rotation, open: None, closed: None, stuck: None }
     }
 
@@ -72,8 +74,6 @@ impl LogFile {
     ) -> Result<(BorrowedFd<'_>, &'b [u8]), Trouble> {
         self.open()?;
         let mut part = self.fitting(bytes);
-        let first_line =
-            memchr(b'\n', bytes).map_or(bytes, |end| bytes.get(..=end).unwrap_or(bytes));
         if part.is_empty() {
             let is_new = self.open.as_ref().is_some_and(|open| open.size == 0);
             if !torn && !is_new {
@@ -81,7 +81,7 @@ impl LogFile {
             }
             // A line that is longer than a file may be has one of its own.
             if part.is_empty() {
-                part = first_line;
+                part = memchr(b'\n', bytes).and_then(|end| bytes.get(..=end)).unwrap_or(bytes);
             }
         }
         match &self.open {

@@ -20,7 +20,7 @@ pub mod kin;
 pub mod last_words;
 pub mod lines;
 pub mod listen;
-mod log_file;
+pub mod log_file;
 pub mod memory;
 pub mod notices;
 pub mod notify;

@@ -6,7 +6,6 @@
 //! own, and nothing grows. Whoever holds a [`Relay`] never waits for it but in [`Relay::wait`].
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ use crate::limits::{
     COMPLAINT_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS, RUN_ENDS_MAX, WRITE_BYTES,
 };
 use crate::output::{Lines, Stamp};
-use crate::service::{Errno, Failure, Rotation};
+use crate::service::{Errno, Failure};
 
 use super::clock::{monotonic_clock, wall_clock};
 use super::lines::Lookout;
@@ -44,7 +43,7 @@ pub enum Sink {
     },
     /// To the end of this file, which is created if it is not there. The relay opens it itself,
     /// since that may take as long as the file system likes.
-    File(PathBuf, Rotation),
+    File(LogFile),
     /// Nowhere: what comes is read and forgotten.
     Nowhere,
 }
@@ -558,7 +557,7 @@ impl Outlet {
 /// A sink that refuses a write is tried again with the next lines, whatever the reason was: that
 /// costs one call, and a disk may have room again, a FIFO a reader.
 struct Tap {
-    outlet: Outer,
+    sink: Sink,
     /// What was written last does not end with the end of a line.
     torn: bool,
     /// Nothing has been written since the last refusal.
@@ -567,13 +566,6 @@ struct Tap {
     told: bool,
     told_at: Option<Instant>,
     dropped: u64,
-}
-
-/// A sink, as it is written to.
-enum Outer {
-    Open { descriptor: OwnedFd, name: &'static str },
-    File(LogFile),
-    Nowhere,
 }
 
 /// Why a write failed.
@@ -585,24 +577,19 @@ pub(super) struct Trouble {
 
 impl Tap {
     fn new(sink: Sink) -> Self {
-        let outlet = match sink {
-            Sink::Open { descriptor, name } => Outer::Open { descriptor, name },
-            Sink::File(path, rotation) => Outer::File(LogFile::new(path, rotation)),
-            Sink::Nowhere => Outer::Nowhere,
-        };
-        Self { outlet, torn: false, refused: false, told: false, told_at: None, dropped: 0 }
+        Self { sink, torn: false, refused: false, told: false, told_at: None, dropped: 0 }
     }
 
     fn is_nowhere(&self) -> bool {
-        match self.outlet {
-            Outer::Nowhere => true,
-            Outer::Open { .. } | Outer::File(_) => false,
+        match self.sink {
+            Sink::Nowhere => true,
+            Sink::Open { .. } | Sink::File(_) => false,
         }
     }
 
     /// A file is opened again under its name.
     fn reopen(&mut self) {
-        if let Outer::File(file) = &mut self.outlet {
+        if let Sink::File(file) = &mut self.sink {
             file.close();
         }
     }
@@ -610,17 +597,17 @@ impl Tap {
     /// Writes some of `bytes`, not none, and waits as long as that takes.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Trouble> {
         let failed = |error| Trouble { operation: "write to", error };
-        let (descriptor, bytes) = match &mut self.outlet {
-            Outer::Open { descriptor, .. } => (OwnedFd::as_fd(descriptor), bytes),
-            Outer::File(file) => file.place_for(bytes, self.torn)?,
-            Outer::Nowhere => return Ok(bytes.len()),
+        let (descriptor, bytes) = match &mut self.sink {
+            Sink::Open { descriptor, .. } => (OwnedFd::as_fd(descriptor), bytes),
+            Sink::File(file) => file.place_for(bytes, self.torn)?,
+            Sink::Nowhere => return Ok(bytes.len()),
         };
         if self.refused && self.torn {
             // Half a line went out before the refusal; what follows is not its rest.
             write_some(descriptor, b"\n").map_err(failed)?;
         }
         let written = write_some(descriptor, bytes).map_err(failed)?;
-        if let Outer::File(file) = &mut self.outlet {
+        if let Sink::File(file) = &mut self.sink {
             file.wrote(written);
         }
         let last = written.checked_sub(1).and_then(|last| bytes.get(last));
@@ -651,10 +638,10 @@ impl Tap {
     }
 
     fn name(&self) -> String {
-        match &self.outlet {
-            Outer::Open { name, .. } => (*name).to_owned(),
-            Outer::File(file) => file.path().display().to_string(),
-            Outer::Nowhere => "/dev/null".to_owned(),
+        match &self.sink {
+            Sink::Open { name, .. } => (*name).to_owned(),
+            Sink::File(file) => file.path().display().to_string(),
+            Sink::Nowhere => "/dev/null".to_owned(),
         }
     }
 }
@@ -694,12 +681,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::path::PathBuf;
+
     use nix::fcntl::open;
     use nix::sys::signal::SigSet;
 
     use super::*;
     use crate::output::{Shape, Stream, Style};
-    use crate::service::{Format, Name};
+    use crate::service::{Format, Name, Rotation};
 
     /// Far longer than anything here takes.
     pub(in crate::linux) const PATIENCE: Duration = Duration::from_secs(20);
@@ -933,7 +922,8 @@ pub(super) mod tests {
         let directory = temporary_directory("fifo");
         let path = directory.join("sink");
         nix::unistd::mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
-        let relay = Relay::start(Sink::File(path.clone(), Rotation::default())).unwrap();
+        let relay =
+            Relay::start(Sink::File(LogFile::new(path.clone(), Rotation::default()))).unwrap();
         let pipe = attach(&relay, "web");
         // Nobody reads the FIFO, so it cannot be opened for writing.
         write(pipe.writer(), b"lost\n").unwrap();
