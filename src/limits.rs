@@ -145,6 +145,24 @@ pub const DIRECTORY_ENTRIES_MAX: usize = 100_000;
 /// forty.
 pub const PATH_DIRECTORIES_MAX: usize = 1024;
 
+/// Bytes of memory that are set aside for what a child is told, of which only what is written to is
+/// ever taken: the kernel takes no more than 6 MiB of words and variables; see execve(2), "Limits".
+pub const PAD_BYTES: usize = 8 << 20;
+/// The stack of a child until its exec, in words of 16 bytes, as which it has to be aligned: it
+/// keeps less than a KiB there.
+pub const CHILD_STACK_WORDS: usize = 1 << 10;
+
+/// Descriptors that are kept for what a child takes along: two streams, the report, what it reads,
+/// the pipe it says that it is ready by, two sockets, and one to empty the others with. Whoever has
+/// more is forked with a copy of all.
+pub const BERTH_DESCRIPTORS: usize = 8;
+/// From so many services on a child leaves from a berth: copying and closing some two hundred
+/// descriptors costs as much as the waiting.
+pub const BERTH_SERVICES: usize = 50;
+/// How long PID 1 waits for a child to leave its descriptors, which is the first thing it does: as
+/// long as it takes until it gets a processor. Then it is killed and forked with a copy.
+pub const BERTH_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Descriptors that are looked at one by one where the kernel has no `close_range` and /proc is
 /// not there: the usual `fs.nr_open`, at 50 ns each.
 pub const DESCRIPTORS_MAX: i32 = 1 << 20;

@@ -213,6 +213,7 @@ fn supervise(
     let is_bare = has_main && plan.nodes().len() == 1;
     let process = Process::prepare();
     process.make_room(plan.nodes().len());
+    let berth = process.berth(plan.nodes().len());
     let wanted = wanted_signals(&plan, &settings, has_main);
     let terminal = process.terminal(has_main);
     let signals = Signals::catch(&wanted)?;
@@ -253,6 +254,7 @@ fn supervise(
         clock,
         original: process.original(signals.caught()),
         signals,
+        berth,
         console,
         place,
         load: Arc::new(move || {

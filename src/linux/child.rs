@@ -2,7 +2,8 @@
 //!
 //! Nothing here allocates, locks, formats or panics: the child is the copy of one thread of a
 //! process that may have others, and what they held at the fork stays held for ever; see fork(2)
-//! and signal-safety(7). Everything is prepared by `spawn`, which also words the report.
+//! and signal-safety(7). Nor is the heap there, or the parent's stack: everything is prepared by
+//! `spawn` and lies on a `pad`. `spawn` also words the report.
 
 use std::ffi::CStr;
 use std::os::fd::RawFd;
@@ -12,7 +13,7 @@ use nix::errno::Errno;
 use nix::libc::c_char;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Pid, Uid, chdir, chroot, setgroups, setpgid, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Pid, Uid, chdir, chroot, setpgid, setsid};
 
 use crate::limits::{DESCRIPTORS_MAX, EXECUTABLE_HEAD_BYTES};
 
@@ -67,7 +68,28 @@ pub(super) struct Orders<'a> {
     pub(super) listen_pid: Option<usize>,
     /// Where the report goes; closed by the exec.
     pub(super) report: RawFd,
+    /// The child has the parent's own descriptors, and is to leave these and all beyond them behind
+    /// before it does anything else; see `berth`.
+    pub(super) leaves_from: Option<u32>,
 }
+
+impl Orders<'_> {
+    /// Every descriptor that is named here.
+    pub(super) fn descriptors(&mut self) -> impl Iterator<Item = &mut RawFd> {
+        let input = match &mut self.stdin {
+            Stdin::Given(input) => Some(input),
+            Stdin::Nothing | Stdin::Inherited => None,
+        };
+        let handed = self.handed.iter_mut().map(|(source, _)| source);
+        let streams = [&mut self.stdout, &mut self.stderr, &mut self.report];
+        streams.into_iter().chain(input).chain(handed)
+    }
+}
+
+/// What a child says that has left the descriptors of its parent.
+pub(super) const LEFT: [u8; 1] = *b"l";
+/// What one says that could not.
+const STUCK: [u8; 1] = *b"s";
 
 /// In which session and group the child runs.
 #[derive(Clone, Copy)]
@@ -147,13 +169,27 @@ pub(super) const REPORT_BYTES: usize = 16 + EXECUTABLE_HEAD_BYTES;
 
 /// Becomes what `orders` say; never returns.
 pub(super) fn run(orders: &mut Orders<'_>) -> ! {
+    if let Some(first) = orders.leaves_from {
+        let has_left = close_by_range(first, libc::CLOSE_RANGE_UNSHARE).is_ok();
+        say(orders.report, if has_left { &LEFT } else { &STUCK });
+        if !has_left {
+            end();
+        }
+    }
     let report = match prepare(orders) {
         Ok(()) => execute(orders),
         Err(fault) => Report::new(fault),
     };
-    let bytes = report.to_bytes();
+    say(orders.report, &report.to_bytes());
+    end()
+}
+
+fn say(report: RawFd, bytes: &[u8]) {
     // SAFETY: `bytes` is as long as we say. Nobody is left to hear of a failure.
-    unsafe { libc::write(orders.report, bytes.as_ptr().cast(), bytes.len()) };
+    unsafe { libc::write(report, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+fn end() -> ! {
     // SAFETY: _exit(2) runs none of the parent's exit handlers.
     unsafe { libc::_exit(127) }
 }
@@ -196,13 +232,15 @@ fn prepare(orders: &mut Orders<'_>) -> Result<(), Fault> {
         drop_others(kept)?;
     }
     if let Some(groups) = orders.groups {
-        setgroups(groups).map_err(|errno| Fault::new(Step::Groups, NONE, errno))?;
+        join_groups(groups).map_err(|errno| Fault::new(Step::Groups, NONE, errno))?;
     }
     if let Some(gid) = orders.gid {
-        setresgid(gid, gid, gid).map_err(|errno| Fault::new(Step::Group, NONE, errno))?;
+        become_all_three(libc::SYS_setresgid, gid.as_raw())
+            .map_err(|errno| Fault::new(Step::Group, NONE, errno))?;
     }
     if let Some(uid) = orders.uid {
-        setresuid(uid, uid, uid).map_err(|errno| Fault::new(Step::User, NONE, errno))?;
+        become_all_three(libc::SYS_setresuid, uid.as_raw())
+            .map_err(|errno| Fault::new(Step::User, NONE, errno))?;
     }
     if let Some(kept) = orders.capabilities {
         keep_only(kept)?;
@@ -216,6 +254,20 @@ fn prepare(orders: &mut Orders<'_>) -> Result<(), Fault> {
         chdir(directory).map_err(|errno| Fault::new(Step::Directory, NONE, errno))?;
     }
     Ok(())
+}
+
+/// The kernel's own call: a libc would have the other threads do the same, of which a child has
+/// none; see nptl(7).
+fn join_groups(groups: &[Gid]) -> Result<(), Errno> {
+    // SAFETY: a `Gid` is the number of a group and nothing else, and there are so many of them.
+    let result = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    Errno::result(result).map(drop)
+}
+
+/// The real, effective and saved id, by setresuid(2) or setresgid(2). As above.
+fn become_all_three(call: libc::c_long, id: u32) -> Result<(), Errno> {
+    // SAFETY: three numbers.
+    Errno::result(unsafe { libc::syscall(call, id, id, id) }).map(drop)
 }
 
 fn set_oom_score(score: &[u8]) -> Result<(), Errno> {
@@ -427,7 +479,7 @@ fn close_others(descriptors: Descriptors) {
         Descriptors::Keep => {}
         Descriptors::Close => {
             // Older kernels say ENOSYS or EINVAL, older seccomp profiles of engines EPERM.
-            if close_by_range().or_else(|_| close_by_list()).is_err() {
+            if close_by_range(3, libc::CLOSE_RANGE_CLOEXEC).or_else(|_| close_by_list()).is_err() {
                 close_by_count();
             }
         }
@@ -440,11 +492,9 @@ fn close_others(descriptors: Descriptors) {
     }
 }
 
-fn close_by_range() -> Result<(), Errno> {
-    let (first, last) = (3u32, u32::MAX);
+fn close_by_range(first: u32, flags: libc::c_uint) -> Result<(), Errno> {
     // SAFETY: close_range takes three numbers; as a raw call since not every libc has it.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
     Errno::result(result).map(|_| ())
 }
 

@@ -5,6 +5,7 @@
 //! or as a comment that says why it cannot matter.
 
 pub mod above;
+pub mod berth;
 pub mod channels;
 mod child;
 pub mod client;
@@ -25,6 +26,7 @@ pub mod memory;
 pub mod notices;
 pub mod notify;
 pub mod notify_client;
+pub mod pad;
 pub mod place;
 pub mod probe;
 mod probe_command;
@@ -68,6 +70,7 @@ use crate::service::{
 use crate::supervisor::{Action, Ask, Dependents, Event, Wake};
 
 use above::Above;
+use berth::Berth;
 use channels::{Channels, Finding, Newline};
 use clock::Clock;
 use console::{Console, Streams};
@@ -106,6 +109,7 @@ pub struct Linux {
     runs: Runs,
     environment: Vec<(OsString, OsString)>,
     original: Original,
+    berth: Option<Berth>,
     terminal: Terminal,
     handover: Handover,
     /// Whether we are PID 1 of our namespace: only then everybody in it is ours to end.
@@ -143,6 +147,8 @@ pub struct Parts {
     pub environment: Vec<(OsString, OsString)>,
     /// What was before onit changed it, and children get.
     pub original: Original,
+    /// Where children leave onit's descriptors from, if these may be many.
+    pub berth: Option<Berth>,
     /// How the main command gets the terminal.
     pub terminal: Terminal,
     /// What the main command has of onit's own descriptors and variables.
@@ -190,6 +196,7 @@ impl Linux {
             runs: Runs::default(),
             environment: parts.environment,
             original: parts.original,
+            berth: parts.berth,
             terminal: parts.terminal,
             handover: parts.handover,
             is_init: getpid() == Pid::from_raw(1),
@@ -291,6 +298,7 @@ impl Linux {
             terminal: if is_main_command { self.terminal } else { Terminal::None },
             handover: if is_main_command { self.handover } else { Handover::Declared },
             original: &self.original,
+            berth: self.berth.as_ref(),
         };
         let started = spawn::spawn(&order)?;
         drop(theirs);

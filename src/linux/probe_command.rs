@@ -75,6 +75,7 @@ fn start(
     let name = Name::new("probe").map_err(|_| Failure::known("run", "probe", "no name"))?;
     let spec = Spec::new(name, argv.clone());
     spawn::spawn(&Order {
+        berth: None,
         input: None,
         spec: &spec,
         run: own_run(),

@@ -8,9 +8,10 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Pid, getpid, getsid};
 
-use crate::limits::DESCRIPTORS_MAX;
+use crate::limits::{BERTH_SERVICES, DESCRIPTORS_MAX};
 use crate::service::{Signal, Spec};
 
+use super::berth::Berth;
 use super::clock::wall_clock;
 use super::spawn::Original;
 use super::terminal::{self, Terminal};
@@ -70,6 +71,13 @@ impl Process {
             // SAFETY: fcntl has just made it for us.
             drop(unsafe { OwnedFd::from_raw_fd(furthest) });
         }
+    }
+
+    /// Where children leave our descriptors from, if there will be many services. One that is not
+    /// to be had costs time, nothing else.
+    #[must_use]
+    pub fn berth(&self, services: usize) -> Option<Berth> {
+        if services < BERTH_SERVICES { None } else { Berth::open().ok() }
     }
 
     /// How a main command gets the terminal. As PID 1 this gives ours up, if there is a main

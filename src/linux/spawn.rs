@@ -3,11 +3,12 @@
 //!
 //! It is fork, not vfork or posix_spawn(3): these hold the parent until the exec is done, and an
 //! exec from a volume that hangs would stop PID 1. The outcome comes back through a pipe that the
-//! exec closes.
+//! exec closes. What the child needs lies on a `pad`, and nothing else goes along with it but what
+//! the C library needs; where there are many descriptors it leaves them from a `berth`.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 use std::time::Duration;
@@ -15,15 +16,17 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::c_char;
 use nix::sys::resource::{Resource as System, getrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{self, SigSet, SigmaskHow, kill};
 use nix::sys::stat::Mode;
-use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, getpid, pipe2, setpgid};
+use nix::unistd::{Gid, Pid, Uid, getpid, pipe2, setpgid};
 
+use super::berth::{Berth, Left};
 use super::child::{
     self, Descriptors, NONE, Orders, REPORT_BYTES, Report, SIGSET_BYTES, Session, Stdin, Step,
 };
 use super::console::Streams;
 use super::environment::{self, DEFAULT_PATH, Sources};
+use super::pad::{Pad, Unfit, keep_heap_out};
 use super::terminal::{self, Terminal};
 use super::users::{Database, Identity, Own, Request};
 use crate::limits::{PATH_DIRECTORIES_MAX, READY_PROBE_TIME_MAX};
@@ -62,6 +65,8 @@ pub struct Order<'a> {
     pub handover: Handover,
     /// How onit found the world.
     pub original: &'a Original,
+    /// Where children leave our descriptors from, if these may be many.
+    pub berth: Option<&'a Berth>,
 }
 
 /// What a process has of onit's own descriptors and variables.
@@ -171,20 +176,27 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         Command::Theirs(argv) => candidates(&argv.program, &variables)?,
         Command::Ours(_) => (vec![OWN_PROGRAM.to_owned()], None),
     };
-    let candidate_texts: Vec<&CStr> = candidates.iter().map(CString::as_c_str).collect();
-    let words = argv.words().map(|word| word.as_bytes().to_vec());
-    let words = Words::new(words.chain(exit_arguments(order)), &argv.program)?;
-    let mut variables = Words::new(variables.iter().map(joined), &argv.program)?;
-    let directory = spec.directory.as_ref().filter(|path| !path.as_os_str().is_empty());
-    let directory_text = directory
-        .map(|path| c_string(path.as_os_str().as_bytes(), path.as_os_str()))
-        .transpose()?;
-    let root = spec.root.as_ref();
-    let root =
-        root.map(|path| c_string(path.as_os_str().as_bytes(), path.as_os_str())).transpose()?;
+    let cannot_start =
+        |errno: nix::Error| Failure::errno("start a process for", spec.name.as_str(), errno.into());
+    let pad = Pad::new().map_err(cannot_start)?;
+    let sheet = Sheet { pad: &pad, object: &argv.program };
+    let exit_arguments = exit_arguments(order);
+    let words = argv.words().map(|word| word.as_bytes());
+    let words = words.chain(exit_arguments.iter().map(Vec::as_slice));
+    let words = sheet.pointers(words.map(|word| sheet.text(&[word])))?;
+    let variables = sheet.pointers(
+        variables
+            .iter()
+            .map(|(name, value)| sheet.text(&[name.as_bytes(), b"=", value.as_bytes()])),
+    )?;
+    let tried = candidates.iter().map(|path| sheet.text(&[path.to_bytes()]));
+    let tried: Vec<&CStr> = tried.collect::<Result<_, _>>()?;
+    let directory = spec.directory.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let directory_text = directory.map(|path| sheet.path(path)).transpose()?;
+    let root = spec.root.as_deref().map(|path| sheet.path(path)).transpose()?;
     // The working directory has to lie inside of it.
-    let directory_text = match (&root, directory_text) {
-        (Some(_), None) if as_service => Some(c"/".to_owned()),
+    let directory_text = match (root, directory_text) {
+        (Some(_), None) if as_service => Some(c"/"),
         (_, text) => text,
     };
     let oom_score_adj = spec.oom_score_adj.map(|score| score.to_string().into_bytes());
@@ -214,13 +226,11 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
             Session::Shared { terminal: foreground.as_ref().map(AsRawFd::as_raw_fd) }
         }
     };
-    let cannot_start =
-        |errno: nix::Error| Failure::errno("start a process for", spec.name.as_str(), errno.into());
     let (exec, report) = pipe2(OFlag::O_CLOEXEC).map_err(cannot_start)?;
     // Ours only: the child writes at most once, into an empty pipe.
     fcntl(&exec, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(cannot_start)?;
     let sockets = order.sockets.iter().zip(3..).map(|((socket, _), target)| (*socket, target));
-    let mut handed: Vec<(RawFd, RawFd)> = match order.role {
+    let handed: Vec<(RawFd, RawFd)> = match order.role {
         Role::Main => sockets.chain(order.newline).collect(),
         Role::BeforeStart { .. }
         | Role::Probe { .. }
@@ -228,8 +238,8 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         | Role::StopCommand { .. }
         | Role::AfterExit { .. } => Vec::new(),
     };
-    let mut orders = Orders {
-        handed: &mut handed,
+    let orders = sheet.keep(Orders {
+        handed: sheet.place(&handed)?,
         session,
         stdin: match (order.input, order.role, spec.kind) {
             (Some(input), _, _) => Stdin::Given(input),
@@ -244,35 +254,49 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         },
         umask: spec.umask.filter(|_| as_service).map(Mode::from_bits_truncate),
         nice: spec.nice.filter(|_| as_service),
-        oom_score_adj: oom_score_adj.as_deref().filter(|_| as_service),
-        root: root.as_deref().filter(|_| as_service),
+        oom_score_adj: match oom_score_adj.filter(|_| as_service) {
+            Some(score) => Some(sheet.place(&score)?),
+            None => None,
+        },
+        root: root.filter(|_| as_service),
         capabilities: capabilities.filter(|_| as_service),
         no_new_privileges: as_service && spec.no_new_privileges,
-        limits: &system_limits,
-        attempted_limits: &attempted_limits,
-        groups: groups.as_deref(),
+        limits: sheet.place(&system_limits)?,
+        attempted_limits: sheet.place(&attempted_limits)?,
+        groups: match groups {
+            Some(groups) => Some(sheet.place(&groups)?),
+            None => None,
+        },
         gid: identity.as_ref().map(|identity| Gid::from_raw(identity.gid)),
         uid: identity.as_ref().and_then(|identity| identity.uid).map(Uid::from_raw),
-        directory: directory_text.as_deref(),
-        signals: &signals,
-        candidates: &candidate_texts,
-        argv: &words.pointers,
-        envp: &mut variables.pointers,
+        directory: directory_text,
+        signals: sheet.place(&signals)?,
+        candidates: sheet.place(&tried)?,
+        argv: words,
+        envp: variables,
         listen_pid,
         report: report.as_raw_fd(),
-    };
+        leaves_from: None,
+    })?;
     let own_namespace = spec.pid_namespace && order.role == Role::Main;
+    let flags = if own_namespace { libc::CLONE_NEWPID } else { 0 };
+    // With everything handed over there is nothing to leave behind.
+    let berth = order.berth.filter(|it| handover == Handover::Declared && it.is_usable());
     let pid = match &command {
-        Command::Theirs(_) if own_namespace => {
-            let refused = |errno: nix::Error| {
-                Failure::errno("make a PID namespace for", spec.name.as_str(), errno.into())
-            };
-            Ok(fork_child(&mut orders, libc::CLONE_NEWPID).map_err(refused)?)
-        }
-        Command::Theirs(_) => fork_child(&mut orders, 0),
-        Command::Ours(_) => borrow_child(&mut orders).or_else(|_| fork_child(&mut orders, 0)),
+        Command::Theirs(_) => match berth {
+            None => fork_child(&pad, orders, flags),
+            Some(berth) => match fork_from_berth(&pad, orders, flags, berth, &exec).transpose() {
+                Some(pid) => pid,
+                // Once more, with all there is to copy and another pipe.
+                None => return start(&Order { berth: None, ..*order }, close),
+            },
+        },
+        Command::Ours(_) => borrow_child(&pad, orders).or_else(|_| fork_child(&pad, orders, 0)),
     };
-    let pid = pid.map_err(cannot_start)?;
+    let pid = pid.map_err(|errno| match own_namespace {
+        true => Failure::errno("make a PID namespace for", spec.name.as_str(), errno.into()),
+        false => cannot_start(errno),
+    })?;
     if let Terminal::Share { .. } = terminal {
         // The child does the same; whoever is first. After the exec it is refused and was done.
         let _ = setpgid(pid, pid);
@@ -336,65 +360,64 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// Forks with all signals blocked: one that came to the child before it has reset its dispositions
-/// would run onit's handler there, and write into the pipe the child shares with onit. With
-/// `CLONE_NEWPID` in `flags` it is the first of a PID namespace.
-fn fork_child(orders: &mut Orders<'_>, flags: i32) -> Result<Pid, nix::Error> {
-    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    // SAFETY: the child does nothing that is not safe after the fork of a process with several
-    // threads; see `child`.
-    let result = match unsafe { fork_with(flags) } {
-        Ok(ForkResult::Child) => child::run(orders),
-        Ok(ForkResult::Parent { child }) => Ok(child),
-        Err(errno) => Err(errno),
-    };
-    let _ = mask.thread_set_mask();
-    result
-}
-
-/// fork(2) with flags of clone(2).
+/// would run onit's handler there, and write into the pipe the child shares with onit. `flags` are
+/// those of clone(2) beyond what makes it a fork. `orders` lie on `pad`, as all that they name.
 ///
-/// # Safety
-/// As that of fork: the child of a process with several threads does only what is safe there.
-unsafe fn fork_with(flags: i32) -> Result<ForkResult, nix::Error> {
-    if flags == 0 {
-        // SAFETY: as above.
-        return unsafe { fork() };
-    }
-    let flags = flags | libc::SIGCHLD;
-    // The libc's own wrapper wants a stack; without one the child goes on with a copy of ours, as
-    // after a fork. That the libc is not told matters to its locks, which the child leaves alone.
-    // SAFETY: no pointers; without CLONE_VM the child has memory of its own.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
-    match nix::Error::result(pid)? {
-        0 => Ok(ForkResult::Child),
-        pid => Ok(ForkResult::Parent { child: Pid::from_raw(i32::try_from(pid).unwrap_or(-1)) }),
-    }
-}
-
-/// Starts a child in our own memory and waits until it has executed, as vfork(2) does: nothing is
-/// copied, so it costs a quarter of a fork. Only for onit itself: an exec from a volume that hangs
-/// would stop PID 1, but if the volume that onit is on hangs, so does PID 1.
-fn borrow_child(orders: &mut Orders<'_>) -> Result<Pid, nix::Error> {
+/// The child has a stack of its own there, and of the libc's wrapper nothing but the call: what a
+/// libc does around its fork is for a child that goes on to use it, and part of what that would
+/// tidy up is kept out of ours.
+fn fork_child(pad: &Pad, orders: &mut Orders<'_>, flags: i32) -> Result<Pid, nix::Error> {
     extern "C" fn start(orders: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: these are the orders below, and whoever owns them waits for us.
+        // SAFETY: these are the orders below: the child's own copy, or whoever owns them waits.
         child::run(unsafe { &mut *orders.cast::<Orders<'_>>() })
     }
-    let mut stack = vec![0u128; BORROWED_STACK_WORDS];
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let stack = pad.stack().map_err(|_| nix::Error::ENOMEM)?;
     let orders = ptr::from_mut(orders).cast();
+    let flags = flags | libc::SIGCHLD;
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    // SAFETY: the child has a stack of its own, and what else it touches is not touched by anybody
-    // else: this thread waits, see CLONE_VFORK in clone(2), and others do not know of `orders`. It
-    // does nothing that is not safe in a copy either; see `child`.
-    let pid = unsafe { libc::clone(start, stack.as_mut_ptr_range().end.cast(), flags, orders) };
+    keep_heap_out();
+    // SAFETY: the child has a stack and, but for `borrow_child`, memory of its own, and does
+    // nothing that is not safe in the copy of one thread of several; see `child`.
+    let pid = unsafe { libc::clone(start, stack.as_ptr().cast(), flags, orders) };
     let pid = nix::Error::result(pid).map(Pid::from_raw);
     let _ = mask.thread_set_mask();
     pid
 }
 
-/// Far more than `child` needs, which keeps less than a KiB; in words that are aligned as a stack
-/// has to be.
-const BORROWED_STACK_WORDS: usize = 1024;
+/// Starts a child in our own memory and waits until it has executed, as vfork(2) does: nothing is
+/// copied. Only for onit itself: an exec from a volume that hangs would stop PID 1, but if the
+/// volume that onit is on hangs, so does PID 1. What else the child touches nobody else does
+/// meanwhile: this thread waits, see CLONE_VFORK in clone(2), and others do not know of `orders`.
+fn borrow_child(pad: &Pad, orders: &mut Orders<'_>) -> Result<Pid, nix::Error> {
+    fork_child(pad, orders, libc::CLONE_VM | libc::CLONE_VFORK)
+}
+
+/// The same with a child that has our descriptors until it leaves from `berth`; none if it cannot.
+fn fork_from_berth(
+    pad: &Pad,
+    orders: &mut Orders<'_>,
+    flags: i32,
+    berth: &Berth,
+    exec: &OwnedFd,
+) -> Result<Option<Pid>, nix::Error> {
+    if !berth.fill(orders) {
+        return Ok(None);
+    }
+    // A signal is not to end the waiting.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let pid = fork_child(pad, orders, flags | libc::CLONE_FILES);
+    let left = pid.map(|pid| (pid, berth.wait(exec)));
+    if let Ok((pid, Left::Silent)) = left {
+        // It must not leave with what comes into the berth next. Reaped like any orphan.
+        let _ = kill(pid, signal::SIGKILL);
+    }
+    berth.clear();
+    let _ = mask.thread_set_mask();
+    match left? {
+        (pid, Left::Yes) => Ok(Some(pid)),
+        (_, Left::Refused | Left::Silent) => Ok(None),
+    }
+}
 
 /// The user that a service becomes, if it becomes one.
 ///
@@ -671,33 +694,55 @@ fn system(resource: Resource) -> System {
     }
 }
 
-/// Texts as execve(2) takes them: an array of pointers that ends with a null pointer.
-struct Words {
-    pointers: Vec<*const c_char>,
-    /// What they point to.
-    _texts: Vec<CString>,
+/// What a child is told, as it is written down for it.
+#[derive(Clone, Copy)]
+struct Sheet<'a> {
+    pad: &'a Pad,
+    /// What cannot be executed if it does not fit.
+    object: &'a OsStr,
 }
 
-impl Words {
-    fn new(texts: impl Iterator<Item = Vec<u8>>, program: &OsStr) -> Result<Self, Failure> {
-        let texts: Vec<CString> =
-            texts.map(|text| c_string(&text, program)).collect::<Result<_, _>>()?;
-        let ends = std::iter::once(ptr::null());
-        let pointers = texts.iter().map(|text| text.as_ptr()).chain(ends).collect();
-        Ok(Self { pointers, _texts: texts })
+impl<'a> Sheet<'a> {
+    fn text(self, parts: &[&[u8]]) -> Result<&'a CStr, Failure> {
+        self.pad.text(parts).map_err(|unfit| self.refused(unfit))
+    }
+
+    fn path(self, path: &Path) -> Result<&'a CStr, Failure> {
+        let object = path.as_os_str();
+        self.pad.text(&[object.as_bytes()]).map_err(|unfit| Sheet { object, ..self }.refused(unfit))
+    }
+
+    fn place<T: Copy>(self, items: &[T]) -> Result<&'a mut [T], Failure> {
+        self.pad.place(items).map_err(|unfit| self.refused(unfit))
+    }
+
+    fn keep<T>(self, value: T) -> Result<&'a mut T, Failure> {
+        self.pad.keep(value).map_err(|unfit| self.refused(unfit))
+    }
+
+    /// Texts as execve(2) takes them: an array of pointers that ends with a null pointer.
+    fn pointers(
+        self,
+        texts: impl Iterator<Item = Result<&'a CStr, Failure>>,
+    ) -> Result<&'a mut [*const c_char], Failure> {
+        let pointers = texts.map(|text| text.map(CStr::as_ptr));
+        let pointers: Vec<_> = pointers.chain([Ok(ptr::null())]).collect::<Result<_, _>>()?;
+        self.place(&pointers)
+    }
+
+    fn refused(self, unfit: Unfit) -> Failure {
+        let object = self.object.to_string_lossy();
+        match unfit {
+            Unfit::Nul => Failure::known(Failure::EXECUTE, object, NUL),
+            Unfit::TooMuch => Failure::errno(Failure::EXECUTE, object, Errno(libc::E2BIG)),
+        }
     }
 }
 
-fn joined((name, value): &(OsString, OsString)) -> Vec<u8> {
-    let mut text = name.clone().into_vec();
-    text.push(b'=');
-    text.extend_from_slice(value.as_bytes());
-    text
-}
+const NUL: &str = "there is a NUL byte in what it would be given";
 
 fn c_string(text: &[u8], object: &OsStr) -> Result<CString, Failure> {
-    let why = "there is a NUL byte in what it would be given";
-    CString::new(text).map_err(|_| Failure::known(Failure::EXECUTE, object.to_string_lossy(), why))
+    CString::new(text).map_err(|_| Failure::known(Failure::EXECUTE, object.to_string_lossy(), NUL))
 }
 
 impl Attempt {
@@ -821,7 +866,6 @@ mod tests {
     use std::time::Instant;
 
     use nix::poll::{PollFd, PollFlags, poll};
-    use nix::sys::signal::{self, kill};
     use nix::sys::wait::{WaitStatus, waitpid};
 
     use super::super::files;
@@ -840,6 +884,7 @@ mod tests {
         sockets: Vec<(RawFd, &'static str)>,
         newline: Option<(RawFd, RawFd)>,
         close: Descriptors,
+        berth: Option<Berth>,
     }
 
     /// A child that lives until this is dropped.
@@ -861,7 +906,16 @@ mod tests {
                 sockets: Vec::new(),
                 newline: None,
                 close: Descriptors::Close,
+                berth: None,
             }
+        }
+
+        /// One for each way in which a child leaves our descriptors behind.
+        fn sleeping_in_all_ways() -> Vec<Self> {
+            let ways = [Descriptors::Close, Descriptors::CloseByList, Descriptors::CloseByCount];
+            let copies = ways.map(|close| Self { close, ..Self::sleeping() });
+            let leaves = Self { berth: Some(Berth::open().unwrap()), ..Self::sleeping() };
+            copies.into_iter().chain([leaves]).collect()
         }
 
         fn sleeping() -> Self {
@@ -883,6 +937,7 @@ mod tests {
                 terminal: self.terminal,
                 handover: self.handover,
                 original,
+                berth: self.berth.as_ref(),
             }
         }
 
@@ -1076,8 +1131,8 @@ mod tests {
         let stray = fcntl(std::io::stdin(), FcntlArg::F_DUPFD(700)).unwrap();
         // SAFETY: fcntl has just made it for us.
         let _stray = unsafe { OwnedFd::from_raw_fd(stray) };
-        for close in [Descriptors::Close, Descriptors::CloseByList, Descriptors::CloseByCount] {
-            let child = Scene { close, ..Scene::sleeping() }.run();
+        for scene in Scene::sleeping_in_all_ways() {
+            let child = scene.run();
             assert_eq!(child.descriptors(), BTreeSet::from([0, 1, 2]));
         }
         let mut scene = Scene::sleeping();
@@ -1090,13 +1145,25 @@ mod tests {
     }
 
     #[test]
+    fn whoever_does_not_fit_into_the_berth_is_forked_with_a_copy() {
+        let berth = Berth::open().unwrap();
+        let mut scene = Scene { berth: Some(berth), ..Scene::sleeping() };
+        scene.sockets = vec![(null(), "a"); 20];
+        let child = scene.run();
+        assert_eq!(child.descriptors(), (0..23).collect());
+        // And the next one that fits leaves from it.
+        scene.sockets.clear();
+        assert_eq!(scene.run().descriptors(), BTreeSet::from([0, 1, 2]));
+        assert!(scene.berth.unwrap().is_usable());
+    }
+
+    #[test]
     fn sockets_stand_where_they_are_looked_for() {
         let pipes: Vec<_> = (0..3).map(|_| std::io::pipe().unwrap()).collect();
         // As far down as there is room: they stand in each other's way, and in that of the report.
         let numbers: Vec<RawFd> = pipes.iter().map(|(_, writer)| writer.as_raw_fd()).collect();
         let own = |number: RawFd| fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
-        for close in [Descriptors::Close, Descriptors::CloseByList, Descriptors::CloseByCount] {
-            let mut scene = Scene { close, ..Scene::sleeping() };
+        for mut scene in Scene::sleeping_in_all_ways() {
             scene.environment.push(("LISTEN_FDNAMES".into(), "onit's own".into()));
             scene.sockets = vec![(numbers[2], "b"), (numbers[0], "a")];
             scene.newline = Some((numbers[1], 17));
@@ -1118,11 +1185,10 @@ mod tests {
                 assert!(failure.is_about_the_command(), "{failure}");
             }
             // Only the command has them.
-            let mut hook = Scene { close, ..Scene::sleeping() };
-            hook.spec.before_start = vec![hook.spec.command.clone()];
-            hook.role = Role::BeforeStart { index: 0 };
-            hook.sockets = scene.sockets.clone();
-            let child = hook.run();
+            scene.spec.command = Scene::sleeping().spec.command;
+            scene.spec.before_start = vec![scene.spec.command.clone()];
+            scene.role = Role::BeforeStart { index: 0 };
+            let child = scene.run();
             assert_eq!(child.descriptors(), BTreeSet::from([0, 1, 2]));
             assert!(!child.environment().contains_key("LISTEN_FDS"));
         }

@@ -38,6 +38,25 @@ fn services_start_in_order_and_stop_in_reverse() {
 }
 
 #[test]
+fn of_many_services_each_has_its_own_streams_and_nothing_else() {
+    const SERVICES: usize = 80;
+    // What the glob opens itself is the lowest number that is free.
+    let command = r#"command = ["sh", "-c", "echo $ONE: /proc/self/fd/*; echo $ONE >&2"]"#;
+    let mut scene = Scene::init();
+    for one in 0..SERVICES {
+        let text = format!("type = \"oneshot\"\n{command}\nenvironment = {{ ONE = \"{one}\" }}");
+        scene = scene.service(&format!("s{one}"), &text);
+    }
+    let ended = scene.with_services().run();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let open = "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3";
+    for one in 0..SERVICES {
+        assert_eq!(ended.stdout.matches(&format!("s{one} | {one}: {open}\n")).count(), 1);
+        assert_eq!(ended.stderr.matches(&format!("s{one} | {one}\n")).count(), 1);
+    }
+}
+
+#[test]
 fn a_service_that_was_up_long_enough_is_back_at_once() {
     let running = Scene::init()
         .service("web", &format!("{WORKER}\n[backoff]\nreset_after = \"1ms\"\ninitial = \"20s\""))
