@@ -13,7 +13,7 @@ use super::table::age;
 use super::{complain, say, status};
 use crate::control::{Brief, End, Line, Outcome, Reload, Request, Status};
 use crate::linux::{signals, terminal};
-use crate::output::{Shape, Stamp, Stream, Style};
+use crate::output::{Page, Shape, Stamp, Stream, Style};
 use crate::service::{Errno, Format, Name, Why};
 
 /// It was not reached, or is not well.
@@ -586,11 +586,10 @@ impl Paper {
             max_line: crate::limits::LINE_BYTES_MAX,
         };
         let Ok(name) = Name::new(service) else { return };
-        Shape::of_service(style, &name, stream).write(
-            message.as_bytes(),
-            &Stamp::at(0),
-            &mut self.bytes,
-        );
+        let mut line = Page::default();
+        let shape = Shape::of_service(style, &name, stream);
+        shape.write(message.as_bytes(), &Stamp::at(0), &mut line);
+        self.bytes.extend_from_slice(line.as_slice());
     }
 
     /// Writes it out. Says whether somebody takes it.

@@ -19,7 +19,7 @@ use super::console::{ConsoleSettings, Identity, Relays};
 use super::relay::{OnRoom, Pipe, errno, lock};
 use super::rings::SharedRing;
 use crate::limits::NOTICE_BYTES_MAX;
-use crate::output::{Lines, Shape, Stamp, Stream, Style};
+use crate::output::{Lines, Page, Shape, Stamp, Stream, Style};
 use crate::service::{Failure, Level};
 
 /// The logger. Neither a pipe nor a thread exists before the first message.
@@ -109,7 +109,7 @@ impl Notices {
     fn say_directly(&self, level: Level, text: &Text) {
         let is_said = self.relays.duplicate_stderr().is_some_and(|stderr| {
             let line = line(style(self.settings, false), level, text);
-            has_room(stderr.as_fd()) && write(&stderr, &line).is_ok()
+            has_room(stderr.as_fd()) && write(&stderr, line.as_slice()).is_ok()
         });
         if !is_said {
             self.dropped.fetch_add(1, Ordering::SeqCst);
@@ -132,7 +132,7 @@ impl Log for Notices {
 impl Voice {
     fn say(&self, level: Level, text: &Text) {
         self.say_dropped();
-        if !self.write(&line(self.style, level, text)) {
+        if !self.write(line(self.style, level, text).as_slice()) {
             self.dropped.fetch_add(1, Ordering::SeqCst);
             // The relay may have emptied the pipe in between, and then would not come again.
             self.say_dropped();
@@ -147,7 +147,7 @@ impl Voice {
         let messages = if dropped == 1 { "message" } else { "messages" };
         let text = Text::of(&format_args!("{dropped} {messages} dropped"));
         let text = line(self.style, Level::Warn, &text);
-        if !self.write(&text) {
+        if !self.write(text.as_slice()) {
             self.dropped.fetch_add(dropped, Ordering::SeqCst);
         }
     }
@@ -185,8 +185,8 @@ impl Text {
 }
 
 /// The message as one line; what does not fit is cut, and the cut is marked.
-fn line(style: Style, level: Level, text: &Text) -> Vec<u8> {
-    let mut line = Vec::new();
+fn line(style: Style, level: Level, text: &Text) -> Page {
+    let mut line = Page::default();
     Shape::of_notice(style, level).write(text.0.as_bytes(), &Stamp::at(wall_clock()), &mut line);
     line
 }

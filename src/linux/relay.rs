@@ -22,7 +22,7 @@ use nix::unistd::{pipe2, read, write};
 use crate::limits::{
     COMPLAINT_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS, RUN_ENDS_MAX, WRITE_BYTES,
 };
-use crate::output::{Lines, Stamp};
+use crate::output::{Lines, Page, Stamp};
 use crate::service::{Errno, Failure};
 
 use super::clock::{monotonic_clock, wall_clock};
@@ -266,7 +266,7 @@ impl Relay {
             outlet: Outlet {
                 shared: Arc::clone(&shared),
                 sink: Tap::new(sink),
-                out: Vec::new(),
+                out: Page::default(),
                 stamp: Stamp::at(wall_clock()),
                 nanoseconds: 0,
                 tails: 0,
@@ -493,7 +493,7 @@ struct Outlet {
     shared: Arc<Shared>,
     sink: Tap,
     /// Whole lines.
-    out: Vec<u8>,
+    out: Page,
     stamp: Stamp,
     /// The same moment, since 1970.
     nanoseconds: u64,

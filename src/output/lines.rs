@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::{Shape, Stamp};
+use super::{Page, Shape, Stamp};
 use crate::limits::OUT_BYTES;
 
 /// The lines of one stream. Holds at most one line that has no end yet.
@@ -11,13 +11,15 @@ pub struct Lines {
     shape: Shape,
     /// The beginning of a line. Never longer than what makes one line of this shape.
     tail: Vec<u8>,
+    /// What stands before each line of now: put together once for all that come at once.
+    front: Page,
 }
 
 impl Lines {
     /// Lines of this shape.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
-        Self { shape, tail: Vec::new() }
+        Self { shape, tail: Vec::new(), front: Page::default() }
     }
 
     /// The shape of these lines.
@@ -36,15 +38,13 @@ impl Lines {
     ///
     /// Stops when `out` holds [`OUT_BYTES`]; the caller makes room and comes again with what is
     /// left. Returns how many bytes were taken.
-    pub fn push(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Vec<u8>) -> usize {
+    pub fn push(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
         let mut rest = bytes;
+        self.front.clear();
+        self.shape.write_front(stamp, &mut self.front);
         while !rest.is_empty() && out.len() < OUT_BYTES {
-            if self.tail.is_empty()
-                && let Some(head) = self.shape.plain_head()
-            {
-                let stamp = stamp.as_bytes();
-                let stamp = if self.shape.is_stamped() { stamp } else { b"" };
-                let taken = copy_lines(rest, (stamp, head), self.shape.room(), out);
+            if self.tail.is_empty() {
+                let taken = copy_lines(rest, &self.shape, self.front.as_slice(), out);
                 rest = rest.get(taken..).unwrap_or_default();
                 if out.len() >= OUT_BYTES || rest.is_empty() {
                     break;
@@ -61,7 +61,7 @@ impl Lines {
     }
 
     /// Ends the line that has been begun, if there is one: nothing more will come.
-    pub fn flush(&mut self, stamp: &Stamp, out: &mut Vec<u8>) {
+    pub fn flush(&mut self, stamp: &Stamp, out: &mut Page) {
         let mut rest = self.shape.trimmed(&self.tail);
         if self.tail.is_empty() {
             return;
@@ -82,7 +82,7 @@ impl Lines {
     }
 
     /// Takes one line, or a piece of one, straight from `bytes`; keeps it if it has no end yet.
-    fn line(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Vec<u8>) -> usize {
+    fn line(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
         let room = self.shape.room();
         // What has no end within the room is too long, wherever its end is: looking further would
         // mean to look at the same bytes again for each piece.
@@ -103,7 +103,7 @@ impl Lines {
     }
 
     /// Takes what `bytes` has of the line that has been begun.
-    fn rest_of_line(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Vec<u8>) -> usize {
+    fn rest_of_line(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
         let room = self.shape.room();
         let missing = room.saturating_add(1).saturating_sub(self.tail.len());
         let window = bytes.get(..missing).unwrap_or(bytes);
@@ -125,27 +125,25 @@ impl Lines {
     }
 }
 
-/// Copies the whole lines that `bytes` begins with, each behind the time and `head`, as long as
-/// none is longer than `room`: what nearly all lines are, and so the innermost loop of all. Returns
-/// how many bytes those are.
-fn copy_lines(
-    bytes: &[u8],
-    (stamp, head): (&[u8], &[u8]),
-    room: usize,
-    out: &mut Vec<u8>,
-) -> usize {
+/// Copies the whole lines that `bytes` begins with, each behind `front`, as long as none could be
+/// too long: what nearly all lines are, and so the innermost loop of all. Returns how many bytes
+/// those are.
+fn copy_lines(bytes: &[u8], shape: &Shape, front: &[u8], out: &mut Page) -> usize {
+    let most = shape.room_for_any().saturating_add(1);
+    let is_bare = shape.is_bare();
     let mut from = 0usize;
     for end in memchr_iter(b'\n', bytes) {
         let after = end.saturating_add(1);
         let Some(line) = bytes.get(from..after) else { break };
-        if line.len() > room.saturating_add(1) || out.len() >= OUT_BYTES {
+        if line.len() > most || out.len() >= OUT_BYTES {
             break;
         }
-        if !stamp.is_empty() {
-            out.extend_from_slice(stamp);
+        out.push(front);
+        if is_bare {
+            out.push(line);
+        } else {
+            shape.write_line(line, out);
         }
-        out.extend_from_slice(head);
-        out.extend_from_slice(line);
         from = after;
     }
     from
@@ -171,17 +169,18 @@ mod tests {
 
     /// What becomes of `input` when it comes in chunks of `size` bytes, and then the run ends.
     fn written(mut lines: Lines, input: &[u8], size: usize) -> Vec<u8> {
-        let (mut all, mut out) = (Vec::new(), Vec::new());
+        let (mut all, mut out) = (Vec::new(), Page::default());
         for chunk in input.chunks(size) {
             let mut rest = chunk;
             while !rest.is_empty() {
                 let taken = lines.push(rest, &stamp(), &mut out);
                 rest = &rest[taken..];
-                all.append(&mut out);
+                all.extend_from_slice(out.as_slice());
+                out.clear();
             }
         }
         lines.flush(&stamp(), &mut out);
-        all.append(&mut out);
+        all.extend_from_slice(out.as_slice());
         all
     }
 
@@ -237,9 +236,9 @@ mod tests {
     #[test]
     fn onit_speaks_as_a_service_of_its_own() {
         let check = |style: Style, level: Level, expected: &str| {
-            let mut out = Vec::new();
+            let mut out = Page::default();
             Shape::of_notice(style, level).write(b"ready", &stamp(), &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            assert_eq!(std::str::from_utf8(out.as_slice()).unwrap(), expected);
         };
         let text = style(Format::Text);
         check(text, Level::Error, "onit | ready\n");
@@ -388,7 +387,7 @@ mod tests {
         let name = Name::new(&"n".repeat(63)).unwrap();
         for format in [Format::Text, Format::Json, Format::Raw] {
             let style = Style { format, timestamps: true, colours: true, max_line: 0 };
-            let mut out = Vec::new();
+            let mut out = Page::default();
             let long = [0_u8; 1000];
             let written =
                 Shape::of_service(style, &name, Stream::Stderr).write(&long, &stamp(), &mut out);
@@ -399,7 +398,7 @@ mod tests {
     #[test]
     fn the_out_buffer_does_not_grow_with_the_number_of_lines() {
         let mut lines = web(Style { timestamps: true, ..style(Format::Text) });
-        let mut out = Vec::new();
+        let mut out = Page::default();
         let taken = lines.push(&[b'\n'; 64 << 10], &stamp(), &mut out);
         assert!(taken < 64 << 10);
         assert!(out.len() < OUT_BYTES + 256);
@@ -408,7 +407,7 @@ mod tests {
     #[test]
     fn a_line_without_end_takes_no_more_than_its_longest_piece() {
         let mut lines = web(style(Format::Text));
-        let mut out = Vec::new();
+        let mut out = Page::default();
         for _ in 0..1000 {
             assert_eq!(lines.push(&[b'x'; 5000], &stamp(), &mut out), 5000);
             assert!(lines.waiting() <= 16 << 10);

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod lines;
+mod page;
 mod ring;
 mod shape;
 mod stamp;
 
 pub use lines::Lines;
+pub use page::Page;
 pub use ring::{Cursor, Line, Ring};
 pub use shape::{Shape, Stream, Style};
 pub use stamp::Stamp;

@@ -3,7 +3,7 @@
 //! Everything that does not change from line to line is put together once; a line is then a few
 //! copies into the buffer of its caller, and allocates nothing.
 
-use super::Stamp;
+use super::{Page, Stamp};
 use crate::limits::{LINE_BYTES_MAX, LINE_BYTES_MIN};
 use crate::service::{Format, Level, Name};
 
@@ -124,12 +124,35 @@ impl Shape {
         .measured(max_line)
     }
 
-    /// What stands before each line behind its time, if nothing else is done to it.
+    /// Appends what stands before the content of a line.
+    pub fn write_front(&self, stamp: &Stamp, out: &mut Page) {
+        out.push(self.open);
+        if self.timestamps {
+            out.push(stamp.as_bytes());
+        }
+        out.push(&self.head);
+    }
+
+    /// Whether what follows the front is the line as it came, with its end.
     #[must_use]
-    pub fn plain_head(&self) -> Option<&[u8]> {
-        let is_plain = self.encoding == Encoding::Plain;
-        let is_bare = self.open.is_empty() && self.close == b"\n";
-        (is_plain && is_bare).then_some(&self.head)
+    pub fn is_bare(&self) -> bool {
+        self.encoding == Encoding::Plain && self.close == b"\n"
+    }
+
+    /// Appends what follows the front for `line`, which fits and still has its end.
+    pub fn write_line(&self, line: &[u8], out: &mut Page) {
+        let (_, content) = line.split_last().unwrap_or((&b'\n', line));
+        self.encode(self.trimmed(content), out);
+        out.push(self.close);
+    }
+
+    /// Longest content that makes one line whatever it is, in bytes as they came.
+    #[must_use]
+    pub fn room_for_any(&self) -> usize {
+        match self.encoding {
+            Encoding::Plain => self.room,
+            Encoding::Json => self.room / JSON_EXPANSION,
+        }
     }
 
     /// Longest content that can make one whole line, in bytes as they came. What is longer is
@@ -144,43 +167,40 @@ impl Shape {
     pub fn trimmed<'a>(&self, content: &'a [u8]) -> &'a [u8] {
         match self.encoding {
             Encoding::Plain => content,
-            Encoding::Json => content.strip_suffix(b"\r").unwrap_or(content),
+            Encoding::Json => match content.split_last() {
+                Some((b'\r', content)) => content,
+                Some(_) | None => content,
+            },
         }
-    }
-
-    /// Whether lines carry the time.
-    #[must_use]
-    pub fn is_stamped(&self) -> bool {
-        self.timestamps
     }
 
     /// Appends `content` as one line to `out`, or, where it is too long for one, its first piece,
     /// marked as such. Returns how much of `content` that was: all of it, or at least one byte.
-    pub fn write(&self, content: &[u8], stamp: &Stamp, out: &mut Vec<u8>) -> usize {
+    pub fn write(&self, content: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
         let (piece, close) = match self.cut(content).and_then(|at| content.get(..at)) {
             Some(piece) => (piece, self.close_partial),
             None => (content, self.close),
         };
-        out.extend_from_slice(self.open);
-        if self.timestamps {
-            out.extend_from_slice(stamp.as_bytes());
-        }
-        out.extend_from_slice(&self.head);
-        match self.encoding {
-            Encoding::Plain => out.extend_from_slice(piece),
-            Encoding::Json => encode(piece, out),
-        }
-        out.extend_from_slice(close);
+        self.write_front(stamp, out);
+        self.encode(piece, out);
+        out.push(close);
         piece.len()
+    }
+
+    fn encode(&self, content: &[u8], out: &mut Page) {
+        match self.encoding {
+            Encoding::Plain => out.push(content),
+            Encoding::Json => encode(content, out),
+        }
     }
 
     /// Where `content` must be cut; none if it fits.
     fn cut(&self, content: &[u8]) -> Option<usize> {
+        if content.len() <= self.room_for_any() {
+            return None;
+        }
         match self.encoding {
-            Encoding::Plain => {
-                (content.len() > self.room).then(|| character_start(content, self.room_partial))
-            }
-            Encoding::Json if content.len() <= self.room / JSON_EXPANSION => None,
+            Encoding::Plain => Some(character_start(content, self.room_partial)),
             Encoding::Json => json_cut(content, self.room, self.room_partial),
         }
     }
@@ -342,57 +362,77 @@ fn escaped(byte: u8) -> Escaped {
 }
 
 /// Appends `content` as the inside of a JSON string.
-fn encode(content: &[u8], out: &mut Vec<u8>) {
-    // Almost everything is UTF-8, and to see that at once is faster than chunk by chunk.
-    if let Ok(valid) = std::str::from_utf8(content) {
-        return encode_valid(valid.as_bytes(), out);
-    }
-    for chunk in content.utf8_chunks() {
-        encode_valid(chunk.valid().as_bytes(), out);
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice(REPLACEMENT);
-        }
-    }
-}
-
-fn encode_valid(content: &[u8], out: &mut Vec<u8>) {
+fn encode(content: &[u8], out: &mut Page) {
     let mut rest = content;
     loop {
         let (plain, special) = rest.split_at_checked(plain_bytes(rest)).unwrap_or((rest, &[]));
-        out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else { break };
-        match escaped(*byte) {
-            Escaped::No => out.push(*byte),
-            Escaped::Short(letter) => out.extend_from_slice(&[b'\\', letter]),
-            Escaped::Long => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[hexadecimal(byte >> 4), hexadecimal(byte & 0xF)]);
+        out.push(plain);
+        match special.split_first() {
+            None => return,
+            Some((byte, after)) if byte.is_ascii() => {
+                escape_byte(*byte, out);
+                rest = after;
             }
+            Some(_) => return encode_beyond_ascii(special, out),
         }
-        rest = after;
     }
 }
 
-/// How many bytes at the beginning of `bytes` need no escape.
+/// Almost everything is UTF-8, and to see that at once is faster than character by character.
+fn encode_beyond_ascii(content: &[u8], out: &mut Page) {
+    for chunk in content.utf8_chunks() {
+        let mut rest = chunk.valid().as_bytes();
+        loop {
+            let special = rest.iter().position(|byte| !matches!(escaped(*byte), Escaped::No));
+            let (plain, special) = rest.split_at(special.unwrap_or(rest.len()));
+            out.push(plain);
+            let Some((byte, after)) = special.split_first() else { break };
+            escape_byte(*byte, out);
+            rest = after;
+        }
+        if !chunk.invalid().is_empty() {
+            out.push(REPLACEMENT);
+        }
+    }
+}
+
+fn escape_byte(byte: u8, out: &mut Page) {
+    match escaped(byte) {
+        Escaped::No => out.push(&[byte]),
+        Escaped::Short(letter) => out.push(&[b'\\', letter]),
+        Escaped::Long => {
+            out.push(b"\\u00");
+            out.push(&[hexadecimal(byte >> 4), hexadecimal(byte & 0xF)]);
+        }
+    }
+}
+
+/// How many bytes at the beginning of `bytes` are ASCII and need no escape.
 fn plain_bytes(bytes: &[u8]) -> usize {
     // Eight at a time, since this is what the time of a JSON line goes into.
     let (words, _) = bytes.as_chunks::<8>();
     let plain_words = words.iter().take_while(|word| is_plain(u64::from_ne_bytes(**word))).count();
+    // What the last word has in common with these eight has been looked at, which is no harm.
+    let last = bytes.last_chunk::<8>();
+    if plain_words == words.len() && last.is_some_and(|word| is_plain(u64::from_ne_bytes(*word))) {
+        return bytes.len();
+    }
     let from = plain_words.saturating_mul(8);
     let rest = bytes.get(from..).unwrap_or_default();
-    let more = rest.iter().take_while(|byte| matches!(escaped(**byte), Escaped::No)).count();
-    from.saturating_add(more)
+    let is_plain = |byte: &u8| byte.is_ascii() && matches!(escaped(*byte), Escaped::No);
+    from.saturating_add(rest.iter().take_while(|byte| is_plain(byte)).count())
 }
 
-/// Whether none of eight bytes needs an escape. A byte is below n (up to 128) if taking n from it
-/// borrows and its own highest bit is not set; it is n if its exclusive or with n is below 1. A
-/// borrow may reach the next byte, but only from one that is found anyway.
+/// Whether eight bytes are ASCII and none of them needs an escape. Each term sets the highest bit
+/// of a byte that does: it is set already; adding one to 0x7F sets it; taking 0x20 from what is
+/// less borrows it, as does taking one from what is nothing but for the byte it was compared with.
+/// A carry or a borrow may reach the next byte, but only from one that is found anyway.
+#[inline(always)]
 fn is_plain(word: u64) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGHEST: u64 = 0x8080_8080_8080_8080;
-    let below = |word: u64, n: u64| word.wrapping_sub(EACH.wrapping_mul(n)) & !word & HIGHEST;
-    let equal = |n: u8| below(word ^ EACH.wrapping_mul(u64::from(n)), 1);
-    below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0x7F) == 0
+    let differs = |byte: u8| (word ^ EACH.wrapping_mul(byte.into())).wrapping_sub(EACH);
+    let controls = word.wrapping_add(EACH) | word.wrapping_sub(EACH.wrapping_mul(0x20));
+    (word | controls | differs(b'"') | differs(b'\\')) & EACH.wrapping_mul(0x80) == 0
 }
 
 fn hexadecimal(digit: u8) -> u8 {

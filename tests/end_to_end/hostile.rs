@@ -1,6 +1,7 @@
 //! Surroundings that lack what others take for granted: onit does its work, or says what it cannot.
 
 use super::sandbox::{Running, Scene, children, is_root, one_below, send, wait_until};
+use super::services::start_many;
 
 /// Says that it is there, with somebody beside it in a session of its own.
 const WEB: &str = "command = [\"sh\", \"-c\", \"setsid sleep 1001 & echo up; exec sleep 1000\"]\n";
@@ -190,6 +191,11 @@ fn calls_that_are_refused_are_done_without() {
     assert!(!running.is_over());
     running.signal(libc::SIGTERM);
     assert_eq!(running.finish().code, 0);
+}
+
+#[test]
+fn where_descriptors_cannot_be_left_they_are_copied() {
+    start_many(Scene::init().before_exec(|| refuse([libc::SYS_close_range; 2])));
 }
 
 #[test]

@@ -39,10 +39,14 @@ fn services_start_in_order_and_stop_in_reverse() {
 
 #[test]
 fn of_many_services_each_has_its_own_streams_and_nothing_else() {
+    start_many(Scene::init());
+}
+
+/// More than are forked with a copy of onit's descriptors.
+pub(crate) fn start_many(mut scene: Scene) {
     const SERVICES: usize = 80;
     // What the glob opens itself is the lowest number that is free.
     let command = r#"command = ["sh", "-c", "echo $ONE: /proc/self/fd/*; echo $ONE >&2"]"#;
-    let mut scene = Scene::init();
     for one in 0..SERVICES {
         let text = format!("type = \"oneshot\"\n{command}\nenvironment = {{ ONE = \"{one}\" }}");
         scene = scene.service(&format!("s{one}"), &text);
