@@ -8,7 +8,7 @@ use super::sandbox::{Scene, wait_until};
 
 /// Says that it runs, and that it is asked to end.
 const SERVICE: &str = "#!/bin/sh\ntrap 'echo bye; exit 0' TERM\necho up\n\
-                       while :; do sleep 0.05; done\n";
+                       while :; do sleep 1000 & wait; done\n";
 
 fn script(root: &Path, name: &str, text: &str) {
     let path = root.join(name);
@@ -31,7 +31,7 @@ fn the_tree_of_an_overlay_runs_in_its_order() {
     let service = |name: &str| {
         format!(
             "#!/bin/sh\ntrap 'echo {name} bye >>$LOG; exit 0' TERM\necho {name} up >>$LOG\n\
-             echo ready\nwhile :; do sleep 0.05; done\n"
+             echo ready\nwhile :; do sleep 1000 & wait; done\n"
         )
     };
     script(&etc, "cont-init.d/10-first", &notes("first"));
@@ -121,7 +121,7 @@ fn a_service_may_be_the_first_process_of_a_namespace() {
     let scene = Scene::init();
     let services = scene.folder().join("s6");
     let run = "#!/bin/sh\ntrap 'echo bye; exit 0' TERM\necho \"I am $$\"\n\
-               setsid sleep 1000 &\nwhile :; do sleep 0.05; done\n";
+               setsid sleep 1000 &\nwhile :; do sleep 1000 & wait; done\n";
     script(&services, "web/run", run);
     script(&services, "web/flag-newpidns", "");
     script(&services, "web/notification-fd", "5");

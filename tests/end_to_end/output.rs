@@ -265,7 +265,8 @@ fn a_reader_that_comes_late_finds_every_line() {
 #[test]
 fn what_is_said_when_asked_to_stop_is_there() {
     for _ in 0..10 {
-        let script = "trap 'printf done; exit 0' TERM; echo up; while :; do sleep 0.01; done";
+        let script =
+            "trap 'printf done; exit 0' TERM; echo up; while :; do sleep 1000 & wait; done";
         let running = Scene::init()
             .service("web", &format!("command = [\"sh\", \"-c\", \"{script}\"]"))
             .with_services()

@@ -5,7 +5,7 @@ use std::fs;
 use super::sandbox::{Scene, wait_until};
 
 /// Runs until it is asked to stop; its last word comes after that.
-const WRITER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"]
+const WRITER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 1000 & wait; done"]
 log = { stdout = "service:logger", stderr = "stdout" }
 "#;
 

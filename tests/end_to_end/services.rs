@@ -7,9 +7,10 @@ use super::sandbox::{
     Scene, children, comm, descendants, one_below, onit, send, status, wait_until, words,
 };
 
-/// Runs until it is asked to stop. Its pauses are short: a TERM that meets a child of the shell
-/// between fork and exec is lost there, and would have to be followed by a KILL.
-const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"]"#;
+/// Runs until it is asked to stop. It waits for a child instead of sleeping itself: dash forgets a
+/// signal that comes while it starts a command to wait for (its `onsig` returns at once after a
+/// vfork), and only `wait` is interrupted.
+const WORKER: &str = r#"command = ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 1000 & wait; done"]"#;
 
 #[test]
 fn services_start_in_order_and_stop_in_reverse() {
@@ -151,7 +152,7 @@ fn stop_signals_come_one_after_another_and_to_whom_they_should() {
         .service(
             "web",
             "command = [\"sh\", \"-c\", \"trap 'echo int' INT; trap 'echo term; exit 0' TERM; \
-             echo up; while :; do sleep 0.01; done\"]\n\
+             echo up; while :; do sleep 1000 & wait; done\"]\n\
              [stop]\nsignal = [[\"SIGINT\", \"300ms\"], [\"SIGTERM\", \"5s\"]]",
         )
         .with_services()
@@ -169,7 +170,7 @@ fn a_stop_command_is_run_instead_of_the_signal() {
         .service(
             "web",
             "command = [\"sh\", \"-c\", \"trap 'echo asked; exit 0' USR1; trap 'echo term' TERM; \
-             echo up; while :; do sleep 0.01; done\"]\n\
+             echo up; while :; do sleep 1000 & wait; done\"]\n\
              after_exit = [[\"sh\", \"-c\", \"echo after $ONIT_SERVICE code=$ONIT_EXIT_CODE signal=$ONIT_EXIT_SIGNAL\"]]\n\
              [stop]\ncommand = [\"sh\", \"-c\", \"kill -USR1 $ONIT_MAIN_PID\"]",
         )
@@ -255,7 +256,7 @@ fn leftovers_are_kept_where_that_is_asked_for() {
 #[test]
 fn signals_reach_whom_they_are_meant_for() {
     let listen = "command = [\"sh\", \"-c\", \"trap 'echo usr1' USR1; trap 'exit 0' TERM; echo up; \
-                  while :; do sleep 0.01; done\"]\n";
+                  while :; do sleep 1000 & wait; done\"]\n";
     let running = Scene::init()
         .args(&["--stop-signals", "WINCH"])
         .service("web", &format!("{listen}forward_signals = [\"SIGUSR1\"]"))
@@ -295,7 +296,7 @@ fn the_main_command_starts_last_ends_first_and_has_the_last_word() {
     // Files, since lines of a service take another way than those of the main command.
     let script = format!(
         "trap 'echo main bye; exit 7' TERM; [ -e {prepared} ] && echo main up; \
-         while :; do sleep 0.01; done"
+         while :; do sleep 1000 & wait; done"
     );
     let running = scene
         .service("db", &format!("{prepare}\n{WORKER}"))
@@ -311,7 +312,9 @@ fn the_main_command_starts_last_ends_first_and_has_the_last_word() {
 
 #[test]
 fn the_end_of_the_main_command_ends_everything() {
-    let ended = Scene::init().service("db", WORKER).with_services().script("exit 3").run();
+    // Only who has come so far can say goodbye.
+    let db = format!("{WORKER}\n[ready]\nlog = \"up\"");
+    let ended = Scene::init().service("db", &db).with_services().script("exit 3").run();
     assert_eq!(ended.code, 3);
     assert!(ended.stdout.contains("db | bye"), "{}", ended.stdout);
 }
@@ -521,7 +524,7 @@ fn a_thousand_services_start_and_stop() {
 #[test]
 fn with_services_and_a_command_signals_are_the_commands() {
     let says = "trap 'echo $0 usr2' USR2; trap 'exit 0' TERM; echo $0 up; \
-                while :; do sleep 0.01; done";
+                while :; do sleep 1000 & wait; done";
     let running = Scene::init()
         .service("web", &format!("command = [\"sh\", \"-c\", \"{says}\", \"service\"]"))
         .with_services()

@@ -376,7 +376,9 @@ fn services_have_no_terminal() {
 fn an_interrupt_stops_services_in_order_and_a_second_one_now() {
     let folder = folder("keys");
     let service = |script: &str| {
-        format!("command = [\"sh\", \"-c\", '''{script}; echo up; while :; do sleep 0.01; done''']")
+        format!(
+            "command = [\"sh\", \"-c\", '''{script}; echo up; while :; do sleep 1000 & wait; done''']"
+        )
     };
     fs::write(folder.join("a.toml"), service("trap \"echo bye; exit 0\" TERM")).unwrap();
     let source = folder.display().to_string();

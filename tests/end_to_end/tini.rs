@@ -120,7 +120,7 @@ fn orphans_are_adopted_where_onit_is_not_pid_1() {
 
 #[test]
 fn what_lives_on_hears_term_and_then_kill() {
-    let script = "setsid sh -c 'trap \"echo heard; exit\" TERM; echo one; while :; do sleep 0.01; done' & \
+    let script = "setsid sh -c 'trap \"echo heard; exit\" TERM; echo one; while :; do sleep 1000 & wait; done' & \
                   setsid sh -c 'trap \"\" TERM; echo two; while :; do sleep 0.01; done' & \
                   read a; exit 3";
     let (reader, writer) = std::io::pipe().unwrap();
@@ -136,7 +136,7 @@ fn what_lives_on_hears_term_and_then_kill() {
 #[test]
 fn a_stopped_command_is_not_a_dead_one() {
     let mut running = Scene::init()
-        .script("trap 'echo on' CONT; echo ready; while :; do sleep 0.01; done")
+        .script("trap 'echo on' CONT; echo ready; while :; do sleep 1000 & wait; done")
         .start();
     running.wait_for("ready");
     let main = children(running.pid)[0];
@@ -193,7 +193,7 @@ fn a_deadline_that_was_asked_for_holds() {
 
 #[test]
 fn without_one_the_command_has_all_the_time_it_wants() {
-    let script = "trap 'echo heard' TERM; echo ready; while :; do sleep 0.01; done";
+    let script = "trap 'echo heard' TERM; echo ready; while :; do sleep 1000 & wait; done";
     let mut running = Scene::init().script(script).start();
     running.wait_for("ready");
     running.signal(libc::SIGTERM);
