@@ -14,7 +14,7 @@ mod unwinder;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
     // Before anything is allocated.
-    onit::linux::pad::main_begins();
+    onit::linux::heap::main_begins();
     // Before anything that might panic.
     onit::linux::last_words::prepare();
     onit::linux::entry::prepare();

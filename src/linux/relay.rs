@@ -72,6 +72,10 @@ struct Ledger {
     last_end: u64,
     /// No bytes are wanted after the last end.
     closing: bool,
+    /// By which name the relay knows the pipe; none before it is attached.
+    token: Option<u64>,
+    /// It is among those the relay is to serve.
+    is_due: bool,
     /// What is looked for in the bytes.
     lookout: Option<Lookout>,
 }
@@ -119,6 +123,8 @@ struct Shared {
     woken: AtomicBool,
     next_token: AtomicU64,
     arrivals: Mutex<Vec<Arrival>>,
+    /// The pipes in which a run has ended, or that are to be let go of. Each is in here once.
+    due: Mutex<Vec<u64>>,
     pipes: Mutex<LiteMap<u64, Arc<Pipe>>>,
     /// Bytes that have left the pipes and not reached the sink.
     held: AtomicUsize,
@@ -198,6 +204,27 @@ impl Pipe {
         lock(&self.ledger).closing = true;
     }
 
+    /// It is known to its relay by this name from now on. Says whether it was due before that.
+    fn is_named(&self, token: u64) -> bool {
+        let mut ledger = lock(&self.ledger);
+        ledger.token = Some(token);
+        ledger.is_due = ledger.closing || !ledger.ends.is_empty();
+        ledger.is_due
+    }
+
+    /// By which name its relay is to serve it; none if it is going to, or does not know it yet.
+    fn becomes_due(&self) -> Option<u64> {
+        let mut ledger = lock(&self.ledger);
+        let token = ledger.token.filter(|_| !ledger.is_due)?;
+        ledger.is_due = true;
+        Some(token)
+    }
+
+    /// It is about to be served.
+    fn is_served(&self) {
+        lock(&self.ledger).is_due = false;
+    }
+
     /// Whether something is to be done once what is in the pipe now is through.
     fn is_due(&self) -> bool {
         let ledger = lock(&self.ledger);
@@ -254,6 +281,7 @@ impl Relay {
             woken: AtomicBool::new(false),
             next_token: AtomicU64::new(WAKE.saturating_add(1)),
             arrivals: Mutex::default(),
+            due: Mutex::default(),
             pipes: Mutex::default(),
             held: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -296,6 +324,10 @@ impl Relay {
         let arrival = Arrival { token, pipe: Arc::clone(pipe), lines, ring, on_room };
         lock(&shared.arrivals).push(arrival);
         lock(&shared.pipes).insert(token, Arc::clone(pipe));
+        if pipe.is_named(token) {
+            lock(&shared.due).push(token);
+            shared.wake();
+        }
         // From here on the thread may be told of the pipe, and finds it among the arrivals.
         let event = EpollEvent::new(EpollFlags::EPOLLIN, token);
         shared.epoll.add(&pipe.reader, event).map_err(|error| {
@@ -308,14 +340,14 @@ impl Relay {
     /// it has not ended is ended for it. Neither blocks nor piles up.
     pub fn end_run(&self, pipe: &Pipe) {
         if pipe.end_run() {
-            self.shared.wake();
+            self.shared.serve_soon(pipe);
         }
     }
 
     /// Lets go of `pipe` as soon as what is in it now is through.
     pub fn close(&self, pipe: &Pipe) {
         pipe.close();
-        self.shared.wake();
+        self.shared.serve_soon(pipe);
     }
 
     /// Has a file opened again, under its name, for what comes from now on.
@@ -327,7 +359,9 @@ impl Relay {
     /// Asks for everything that is in the pipes now to be written out.
     pub fn finish(&self) {
         for pipe in lock(&self.shared.pipes).values() {
-            pipe.end_run();
+            if pipe.end_run() {
+                self.shared.note_due(pipe);
+            }
         }
         *lock(&self.shared.done) = false;
         self.shared.finishing.store(true, Ordering::Release);
@@ -370,6 +404,19 @@ impl Shared {
         if !self.woken.swap(true, Ordering::AcqRel) {
             let _ = self.wake.write(1);
         }
+    }
+}
+
+impl Shared {
+    /// Has the thread serve `pipe`, whether or not there is anything to read.
+    fn serve_soon(&self, pipe: &Pipe) {
+        self.note_due(pipe);
+        self.wake();
+    }
+
+    fn note_due(&self, pipe: &Pipe) {
+        let token = pipe.becomes_due();
+        lock(&self.due).extend(token);
     }
 }
 
@@ -430,9 +477,12 @@ impl Worker {
             self.outlet.sink.reopen();
         }
         self.admit();
-        let due = self.streams.values().filter(|stream| stream.pipe.is_due());
-        let due: Vec<u64> = due.map(|stream| stream.token).collect();
+        let due = std::mem::take(&mut *lock(&self.shared.due));
         for token in due {
+            if let Some(stream) = self.streams.get(&token) {
+                stream.pipe.is_served();
+            }
+            // Where there is more than is read at once, epoll says so.
             self.serve(token);
         }
     }
@@ -442,7 +492,9 @@ impl Worker {
     }
 
     fn admit(&mut self) {
-        for arrival in lock(&self.shared.arrivals).drain(..) {
+        // Taken as it is: a thousand that come at once are not to be room for a thousand for ever.
+        let arrivals = std::mem::take(&mut *lock(&self.shared.arrivals));
+        for arrival in arrivals {
             self.streams.insert(arrival.token, arrival);
         }
     }

@@ -26,7 +26,8 @@ use super::child::{
 };
 use super::console::Streams;
 use super::environment::{self, DEFAULT_PATH, Sources};
-use super::pad::{Pad, Unfit, keep_heap_out};
+use super::heap::keep_heap_out;
+use super::pad::{Pad, Unfit};
 use super::terminal::{self, Terminal};
 use super::users::{Database, Identity, Own, Request};
 use crate::limits::{PATH_DIRECTORIES_MAX, READY_PROBE_TIME_MAX};
