@@ -123,6 +123,17 @@ pub const RELAY_EVENTS: usize = 64;
 /// Stack of a thread beside the loop: it calls nothing deep, and its buffers are on the heap; most
 /// of this is for the C library and for a panic that has to be told.
 pub const THREAD_STACK_BYTES: usize = 128 << 10;
+/// Stack of the loop, of which only what is used takes memory.
+pub const LOOP_STACK_BYTES: usize = 1 << 20;
+
+/// How much longer than a look for ended children that found none onit does other things before it
+/// looks for them again: a look costs up to 1 ms with ten thousand children. Until then those are
+/// reaped whose end was told with CHLD, which is nearly all.
+pub const SWEEP_SHARE: u32 = 20;
+/// Not longer than this, however busy the machine is.
+pub const SWEEP_PAUSE_MAX: Duration = Duration::from_millis(20);
+/// Nor with fewer processes of ours than this: a look costs 10 µs then.
+pub const SWEEP_MANY: usize = 500;
 
 /// Ends of runs that are remembered a pipe while the relay is stuck: more than the last words of
 /// a crash loop that fit a pipe. Beyond that the last two count as one.

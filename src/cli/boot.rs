@@ -21,6 +21,7 @@ use crate::linux::process::Process;
 use crate::linux::rescan::Rescan;
 use crate::linux::signals::{self, Signals};
 use crate::linux::spawn::Handover;
+use crate::linux::thread;
 use crate::linux::trust::Trust;
 use crate::linux::{Linux, Parts, files};
 use crate::run::{self, Host};
@@ -207,81 +208,105 @@ fn supervise(
     clock: Clock,
     handed: Vec<Handed>,
 ) -> Result<u8, Unable> {
-    let environment = order.environment.clone();
-    let Loaded { plan, settings, remarks, foreign } = loaded;
-    let has_main = plan.nodes().iter().any(|node| node.spec.kind == Kind::Main);
-    let is_bare = has_main && plan.nodes().len() == 1;
+    let nodes = loaded.plan.nodes();
+    let has_main = nodes.iter().any(|node| node.spec.kind == Kind::Main);
+    let is_bare = has_main && nodes.len() == 1;
     let process = Process::prepare();
-    process.make_room(plan.nodes().len());
-    let berth = process.berth(plan.nodes().len());
-    let wanted = wanted_signals(&plan, &settings, has_main);
-    let terminal = process.terminal(has_main);
-    let signals = Signals::catch(&wanted)?;
-    let level = if is_bare { Level::Warn } else { Level::Info };
-    let console = Console::new(ConsoleSettings {
-        format: settings.format,
-        timestamps: settings.timestamps,
-        level: settings.level.unwrap_or(level),
-        colours: variable(&environment, "NO_COLOR").is_none_or(OsStr::is_empty),
-    });
-    console.notices().install();
-    for line in listing::formats(&foreign, &remarks) {
-        log::info!("{line}");
+    process.make_room(nodes.len());
+    let task = Task { order, loaded, clock, handed, process, has_main, is_bare };
+    if is_bare {
+        return task.run();
     }
-    let directories = watched(&foreign);
-    let rescan = match directories.is_empty() {
-        true => None,
-        false => Rescan::new().map(Arc::new).map_err(|failure| log::warn!("{failure}")).ok(),
-    };
-    rescan.iter().for_each(|rescan| rescan.watch(&directories));
-    let watching = rescan.clone();
-    // What came between the reading and the watching would not be seen: it is read once more.
-    let plan = match &rescan {
-        Some(_) => order.load().map_or(plan, |again| again.plan),
-        None => plan,
-    };
-    let trust = Trust::default();
-    trust.look(&plan);
-    // A lone main command is everybody's idea of a container: there is nothing to ask about it.
-    let has_services = plan.nodes().iter().any(|node| node.spec.kind != Kind::Main);
-    let place = match !has_services && settings.socket.is_none() {
-        true => None,
-        false => make_place(settings.socket.as_deref())?,
-    };
-    let stop_timeout = stop_timeout(&settings, is_bare, &environment);
-    let seed = process.seed();
-    let mut linux = Linux::new(Parts {
-        clock,
-        original: process.original(signals.caught()),
-        signals,
-        berth,
-        console,
-        place,
-        load: Arc::new(move || {
-            let loaded = order.load();
-            watching.iter().for_each(|rescan| rescan.watch(&directories));
-            let loaded = loaded?;
-            trust.look(&loaded.plan);
-            Ok(loaded.plan)
-        }),
-        rescan,
-        handed,
-        environment,
-        terminal,
-        handover: if is_bare { Handover::Everything } else { Handover::Declared },
-    })?;
-    let rules = Rules {
-        stop_timeout,
-        stop_signals: settings.stop_signals,
-        seed,
-        tells_above: linux.tells_above(),
-    };
-    linux.expect(plan.nodes().iter().map(|node| &node.spec));
-    let mut supervisor = Supervisor::new(plan, rules);
-    let code = run::run(&mut supervisor, &mut linux);
-    let end = supervisor.end_of_budget().unwrap_or_default();
-    linux.finish(end.since(linux.now()).max(LEAST_PATIENCE));
-    Ok(code)
+    // There is a result unless the loop has panicked, and then nobody is there any more.
+    thread::apart(move || task.run()).unwrap_or(Err(Unable::Refused(Errno(libc::EAGAIN))))
+}
+
+/// What the loop begins with.
+struct Task {
+    order: Order,
+    loaded: Loaded,
+    clock: Clock,
+    handed: Vec<Handed>,
+    process: Process,
+    has_main: bool,
+    is_bare: bool,
+}
+
+impl Task {
+    fn run(self) -> Result<u8, Unable> {
+        let Self { order, loaded, clock, handed, process, has_main, is_bare } = self;
+        let environment = order.environment.clone();
+        let Loaded { plan, settings, remarks, foreign } = loaded;
+        let berth = process.berth(plan.nodes().len());
+        let wanted = wanted_signals(&plan, &settings, has_main);
+        let terminal = process.terminal(has_main);
+        let signals = Signals::catch(&wanted)?;
+        let level = if is_bare { Level::Warn } else { Level::Info };
+        let console = Console::new(ConsoleSettings {
+            format: settings.format,
+            timestamps: settings.timestamps,
+            level: settings.level.unwrap_or(level),
+            colours: variable(&environment, "NO_COLOR").is_none_or(OsStr::is_empty),
+        });
+        console.notices().install();
+        for line in listing::formats(&foreign, &remarks) {
+            log::info!("{line}");
+        }
+        let directories = watched(&foreign);
+        let rescan = match directories.is_empty() {
+            true => None,
+            false => Rescan::new().map(Arc::new).map_err(|failure| log::warn!("{failure}")).ok(),
+        };
+        rescan.iter().for_each(|rescan| rescan.watch(&directories));
+        let watching = rescan.clone();
+        // What came between the reading and the watching would not be seen: it is read once more.
+        let plan = match &rescan {
+            Some(_) => order.load().map_or(plan, |again| again.plan),
+            None => plan,
+        };
+        let trust = Trust::default();
+        trust.look(&plan);
+        // A lone main command is everybody's idea of a container: there is nothing to ask about it.
+        let has_services = plan.nodes().iter().any(|node| node.spec.kind != Kind::Main);
+        let place = match !has_services && settings.socket.is_none() {
+            true => None,
+            false => make_place(settings.socket.as_deref())?,
+        };
+        let stop_timeout = stop_timeout(&settings, is_bare, &environment);
+        let seed = process.seed();
+        let mut linux = Linux::new(Parts {
+            clock,
+            original: process.original(signals.caught()),
+            signals,
+            berth,
+            console,
+            place,
+            load: Arc::new(move || {
+                let loaded = order.load();
+                watching.iter().for_each(|rescan| rescan.watch(&directories));
+                let loaded = loaded?;
+                trust.look(&loaded.plan);
+                Ok(loaded.plan)
+            }),
+            rescan,
+            handed,
+            environment,
+            terminal,
+            handover: if is_bare { Handover::Everything } else { Handover::Declared },
+        })?;
+        let rules = Rules {
+            stop_timeout,
+            stop_signals: settings.stop_signals,
+            seed,
+            tells_above: linux.tells_above(),
+        };
+        linux.expect(plan.nodes().iter().map(|node| &node.spec));
+        let mut supervisor = Supervisor::new(plan, rules);
+        let code = run::run(&mut supervisor, &mut linux);
+        let end = supervisor.end_of_budget().unwrap_or_default();
+        linux.finish(end.since(linux.now()).max(LEAST_PATIENCE));
+        Ok(code)
+    }
 }
 
 /// The directories in which what is new is to be found without being asked for: runsvdir does.

@@ -14,6 +14,9 @@ use nix::sys::mman::{MmapAdvise, madvise};
 /// see `setup_arg_pages` in fs/exec.c of Linux.
 const STACK_BYTES: usize = 256 << 10;
 
+/// Far more than there is on a stack when a thread begins.
+const STACK_TOP_BYTES: usize = 128 << 10;
+
 /// Up to where the heap is kept out of forks: at first, where what is allocated in `main` begins.
 /// Of the process, as the heap is. 0: nothing is kept out.
 static KEPT_OUT: AtomicUsize = AtomicUsize::new(0);
@@ -30,11 +33,22 @@ pub fn main_begins() {
     KEPT_OUT.store(begin, Ordering::Relaxed);
     // SAFETY: it came from a box, one line above.
     drop(unsafe { Box::from_raw(first) });
-    // The frames of everything that is called from here lie below this one. Of what lies there the
-    // kernel takes what is mapped, which then grows as it is; see madvise(2), ENOMEM.
+    keep_frames_out(STACK_BYTES);
+}
+
+/// Keeps what is called from here on out of the children to come. To be called at the beginning of
+/// a thread whose stack has `size` bytes: the C library has the variables of the thread above.
+pub(super) fn keep_stack_out(size: usize) {
+    keep_frames_out(size.saturating_sub(STACK_TOP_BYTES));
+}
+
+/// The frames of everything that is called from here lie below this one, up to `size` bytes. Of
+/// what lies there the kernel takes what is mapped, which then grows as it is; see madvise(2),
+/// ENOMEM.
+fn keep_frames_out(size: usize) {
     let frame = 0u8;
     let end = (&raw const frame).addr() & !page_bytes().wrapping_sub(1);
-    keep_out(end.saturating_sub(STACK_BYTES), end);
+    keep_out(end.saturating_sub(size), end);
 }
 
 /// Keeps what is on the heap now out of the children to come.

@@ -56,6 +56,15 @@ pub fn own_children() -> Vec<i32> {
     children("self")
 }
 
+/// Our own children that nobody of us has forked, or that the first thread has: an orphan becomes a
+/// child of that one.
+#[must_use]
+pub fn orphans() -> Vec<i32> {
+    let mut all = Vec::new();
+    add_children(format!("/proc/self/task/{}/children", std::process::id()).as_ref(), &mut all);
+    all
+}
+
 /// Everybody from `roots` downwards, the roots included.
 #[must_use]
 pub fn downwards(roots: impl IntoIterator<Item = i32>) -> Vec<Kin> {
@@ -80,15 +89,17 @@ pub(super) fn children(process: &str) -> Vec<i32> {
     let mut all = Vec::new();
     #[expect(clippy::disallowed_methods, reason = "a directory of /proc is on no dead mount")]
     let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return all };
-    let mut text = Vec::new();
     for thread in threads.flatten() {
-        text.clear();
-        if read_into(&thread.path().join("children"), &mut text) {
-            let pids = text.split(|byte| *byte == b' ').filter_map(number);
-            all.extend(pids);
-        }
+        add_children(&thread.path().join("children"), &mut all);
     }
     all
+}
+
+fn add_children(path: &std::path::Path, all: &mut Vec<i32>) {
+    let mut text = Vec::new();
+    if read_into(path, &mut text) {
+        all.extend(text.split(|byte| *byte == b' ').filter_map(number));
+    }
 }
 
 /// What can be known of a process; none if it is gone.

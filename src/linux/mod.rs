@@ -62,6 +62,7 @@ use nix::unistd::{Pid, getpid};
 use crate::control::Scene;
 use crate::limits::{
     FINDING_READS_MAX, KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, LAST_LINES, REAPS_A_TURN_MAX,
+    SWEEP_PAUSE_MAX, SWEEP_SHARE,
 };
 use crate::run::Host;
 use crate::service::{
@@ -123,6 +124,10 @@ pub struct Linux {
     sweeping: bool,
     /// Whether children are to be looked for although no CHLD came.
     look_again: bool,
+    /// They are not looked for before this: the last look took long.
+    pause_until: Time,
+    /// They are to be looked for when the pause is over.
+    next_look: Option<Time>,
     /// What [`Host::perform`] found out.
     found: Vec<Event>,
     ready: Vec<Ready>,
@@ -205,6 +210,8 @@ impl Linux {
             oom_kills: memory::oom_kills(),
             sweeping: false,
             look_again: false,
+            pause_until: Time::ZERO,
+            next_look: None,
             found: Vec::new(),
             ready: Vec::new(),
         })
@@ -458,8 +465,7 @@ impl Linux {
         if !self.has_proc {
             return Vec::new();
         }
-        let unknown =
-            kin::own_children().into_iter().filter(|pid| self.runs.by_pid(*pid).is_none());
+        let unknown = kin::orphans().into_iter().filter(|pid| self.runs.by_pid(*pid).is_none());
         kin::downwards(unknown.chain(root))
     }
 
@@ -525,34 +531,49 @@ impl Linux {
 
     /// Reaps whoever has ended. What belongs to a run and ended leaves its group told before its
     /// number can be anybody else's.
-    fn reap(&mut self, events: &mut Vec<Event>) {
-        self.look_again = false;
-        let mut alone = false;
-        let mut reaped = 0usize;
-        loop {
-            if reaped >= REAPS_A_TURN_MAX {
-                self.look_again = true;
-                break;
-            }
-            match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
-                Ok(Some(ended)) => {
-                    reaped = reaped.saturating_add(1);
-                    self.reap_one(ended, events);
-                }
-                Ok(None) => break,
-                Err(Errno::EINTR) => {}
-                // ECHILD: there is nobody. Nothing else can be.
-                Err(_) => {
-                    alone = true;
-                    break;
-                }
+    ///
+    /// A look for anybody who has ended goes through all children, so that with thousands of them
+    /// there are pauses between two looks. Meanwhile only those are reaped who are known to have
+    /// ended: of several that end at once CHLD tells of one at least.
+    fn reap(&mut self, ended: &[i32], events: &mut Vec<Event>) {
+        const PEEK: i32 = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        for pid in ended {
+            if let Ok(Some(ended)) = wait_for(libc::P_PID, *pid, PEEK) {
+                self.reap_one(ended, events);
             }
         }
+        let is_pausing = self.now() < self.pause_until && !self.look_again;
+        self.next_look = is_pausing.then_some(self.pause_until);
+        let alone = !is_pausing && self.reap_all(events);
         self.clear_remains(alone, events);
         if alone && self.sweeping {
             self.sweeping = false;
             events.push(Event::Alone);
         }
+    }
+
+    /// Reaps whoever can be found to have ended. Says whether nobody is left at all.
+    fn reap_all(&mut self, events: &mut Vec<Event>) -> bool {
+        self.look_again = false;
+        for _ in 0..REAPS_A_TURN_MAX {
+            let before = self.now();
+            match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
+                Ok(Some(ended)) => self.reap_one(ended, events),
+                Ok(None) => {
+                    let now = self.now();
+                    if self.runs.are_many() {
+                        let pause = now.since(before).saturating_mul(SWEEP_SHARE);
+                        self.pause_until = now.after(pause.min(SWEEP_PAUSE_MAX));
+                    }
+                    return false;
+                }
+                Err(Errno::EINTR) => {}
+                // ECHILD: there is nobody. Nothing else can be.
+                Err(_) => return true,
+            }
+        }
+        self.look_again = true;
+        false
     }
 
     fn reap_one(&mut self, ended: Ended, events: &mut Vec<Event>) {
@@ -796,11 +817,14 @@ impl Host for Linux {
             }
         };
         let mut ready = std::mem::take(&mut self.ready);
+        let look = self.next_look.map(|at| at.since(self.now()));
+        let timeout = timeout.into_iter().chain(look).min();
         self.reactor.wait(self.until_above(timeout), &mut ready);
         if let Some(above) = &mut self.above {
             above.due(self.clock.now());
         }
-        let mut children = self.look_again;
+        let mut children = self.look_again || self.next_look.is_some_and(|at| at <= self.now());
+        let mut ended = Vec::new();
         let mut continued = false;
         // A door that was closed for want of descriptors is opened again when something else has
         // happened: in the same turn it would only be closed again, and so on without end.
@@ -839,9 +863,10 @@ impl Host for Linux {
                         events.push(Event::Announced { run });
                     }
                 }
-                Token::Signals => self.signals.take(|signal, sender| {
+                Token::Signals => self.signals.take(|signal, sender, child| {
                     if signal == Signal::CHLD {
                         children = true;
+                        ended.extend(child);
                     } else {
                         continued |= signal == Signal::CONT;
                         events.push(Event::Signalled { signal, sender });
@@ -857,7 +882,7 @@ impl Host for Linux {
             self.lend_terminal();
         }
         if children {
-            self.reap(events);
+            self.reap(&ended, events);
             self.follow_stops();
         }
     }

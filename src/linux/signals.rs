@@ -80,15 +80,22 @@ impl Signals {
         &self.caught
     }
 
-    /// What has come in. Of one signal up to five that came between two looks are told apart.
-    pub fn take(&mut self, mut each: impl FnMut(Signal, Sender)) {
+    /// What has come in. Of one signal up to five that came between two looks are told apart. With
+    /// CHLD comes whom it is about, or one of those.
+    pub fn take(&mut self, mut each: impl FnMut(Signal, Sender, Option<i32>)) {
         for info in self.delivery.pending() {
             let Some(signal) = Signal::from_number(info.si_signo) else { continue };
+            let child = match signal == Signal::CHLD {
+                // SAFETY: of CHLD the kernel fills in the pid; of one that a process has sent it is
+                // the sender's. See sigaction(2).
+                true => Some(unsafe { info.si_pid() }).filter(|pid| *pid > 0),
+                false => None,
+            };
             let sender = match info.si_code {
                 libc::SI_KERNEL => Sender::Kernel,
                 _ => Sender::Process,
             };
-            each(signal, sender);
+            each(signal, sender, child);
         }
     }
 }

@@ -178,12 +178,12 @@ fn a_refused_fork_is_made_good_as_soon_as_there_is_room() {
     }
     let oneshot = "type = \"oneshot\"\ncommand = [\"sleep\", \"1000\"]\non_failure = \"continue\"\n\
                    [backoff]\ninitial = \"10ms\"\nmax = \"10ms\"\nlimit = 0";
-    // onit, its two relays, and one process.
+    // onit, its loop, its two relays, and one process.
     let running = Scene::init()
         .service("a", oneshot)
         .service("b", oneshot)
         .with_services()
-        .wrapped(&["prlimit", "--nproc=4", "setpriv", "--reuid=54322", "--clear-groups"])
+        .wrapped(&["prlimit", "--nproc=5", "setpriv", "--reuid=54322", "--clear-groups"])
         .start();
     running.wait_for_notice("cannot start a process for");
     running.wait_for_notice("resource temporarily unavailable; next attempt in");

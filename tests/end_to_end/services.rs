@@ -62,6 +62,27 @@ pub(crate) fn start_many(mut scene: Scene) {
 }
 
 #[test]
+fn of_many_that_end_at_once_none_is_overlooked() {
+    // More than are looked for after each CHLD.
+    const SERVICES: usize = 600;
+    let mut scene = Scene::init();
+    for one in 0..SERVICES {
+        let text = "command = [\"sleep\", \"1000\"]\nrestart = \"never\"\n\
+                    on_failure = \"continue\"\nlog = { stdout = \"inherit\", stderr = \"inherit\" }";
+        scene = scene.service(&format!("s{one}"), text);
+    }
+    let running = scene.with_services().start();
+    wait_until("all are there", || {
+        children(running.pid).iter().filter(|pid| comm(**pid) == "sleep").count() == SERVICES
+    });
+    for pid in children(running.pid) {
+        send(pid, libc::SIGKILL);
+    }
+    let ended = running.finish();
+    assert_eq!(ended.stderr.matches(": killed by SIGKILL").count(), SERVICES, "{}", ended.stderr);
+}
+
+#[test]
 fn a_service_that_was_up_long_enough_is_back_at_once() {
     let running = Scene::init()
         .service("web", &format!("{WORKER}\n[backoff]\nreset_after = \"1ms\"\ninitial = \"20s\""))
