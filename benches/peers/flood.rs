@@ -1,115 +1,98 @@
-//! Output as fast as it can be written: how fast it comes through, and what that costs PID 1.
+//! Lines as fast as one service can write them: how fast they are moved, and what that costs.
 
-use std::fs;
-use std::io::Read;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use crate::moving::{self, Keep, Moved, Target};
+use crate::plot::{Line, Picture};
+use crate::report::{Samples, Table, contest, plain, shown};
+use crate::workshop::{Contestant, Workshop};
+use crate::writer::{Job, WRITE};
 
-use crate::floor;
-use crate::peer::{ONIT_PROGRAM, Running, Workshop, median};
-
-const BYTES: usize = 512 << 20;
 const ROUNDS: usize = 3;
 
-/// The last line of the writer; it is looked for in what comes out.
-pub(crate) const LAST: &[u8] = b"that was all\n";
+/// What is written for the tables, and for each point of the pictures.
+const BYTES: usize = 128 << 20;
+const BYTES_A_POINT: usize = 32 << 20;
 
-/// Who moves the lines, and how.
-struct Contestant {
-    name: &'static str,
-    words: Vec<String>,
-    rates: Vec<f64>,
-    costs: Vec<f64>,
-}
+/// What is written at once: most programs have smaller buffers, none is faster.
+const BLOCK: usize = 64 << 10;
+
+const LENGTHS: [usize; 2] = [100, 2048];
+const LENGTHS_OF_PICTURES: [usize; 8] = [20, 50, 100, 200, 500, 1000, 2000, 4000];
 
 pub(crate) fn run(workshop: &Workshop) {
-    println!("\n## {} MiB of lines into a pipe, median of {ROUNDS} rounds\n", BYTES >> 20);
-    println!(
-        "Written in blocks of 64 KiB by one service. CPU is that of PID 1, with all its threads.\n"
+    for length in LENGTHS {
+        for target in Target::ALL {
+            show(workshop, length, target);
+        }
+    }
+    if workshop.plots.is_some() {
+        draw(workshop, Target::Pipe, "relay-pipe");
+        draw(workshop, Target::File, "relay-file");
+    }
+}
+
+fn show(workshop: &Workshop, length: usize, target: Target) {
+    let rounds = workshop.rounds(ROUNDS);
+    let title = format!(
+        "{} MiB of lines of {length} bytes in blocks of 64 KiB into {}, median of {rounds}",
+        BYTES >> 20,
+        target.name()
     );
-    println!("| | line | MB/s | CPU s/GB | of the floor's CPU |\n|---|---|---|---|---|");
-    for length in [100, 2048] {
-        let mut contestants = contestants(workshop, length);
-        for _ in 0..ROUNDS {
-            for contestant in &mut contestants {
-                let (rate, cost) = measure(&contestant.words);
-                contestant.rates.push(rate);
-                contestant.costs.push(cost);
-            }
-        }
-        let floor = contestants.first().and_then(|floor| median(&floor.costs)).unwrap_or(1.0);
-        for Contestant { name, rates, costs, .. } in contestants {
-            let (rate, cost) = (median(&rates), median(&costs));
-            let (rate, cost) = (rate.unwrap_or_default(), cost.unwrap_or_default());
-            let ratio = cost / floor;
-            println!("| {name} | {length} | {rate:.0} | {cost:.2} | {ratio:.2} × |");
-        }
+    let mut table =
+        Table::new(title, &["", "MB/s", "CPU s/GB", "to the floor", "spread of CPU s/GB"]);
+    let all = flood(workshop, rounds, job(BYTES, length), target);
+    let cost = |measured: &[Moved]| Samples::of(measured, |moved| moved.worked / gigabytes(BYTES));
+    let floor = all.first().map_or(Samples::default(), |(_, measured)| cost(measured));
+    for (mover, measured) in &all {
+        let rate = Samples::of(measured, |moved| gigabytes(BYTES) * 1e3 / moved.took);
+        let cost = cost(measured);
+        let cells = [
+            shown(rate.median(), plain),
+            shown(cost.median(), plain),
+            cost.to_floor(&floor),
+            cost.spread(plain),
+        ];
+        table.row(&mover.name, cells);
     }
+    moving::unable(workshop, target).into_iter().for_each(|why| table.note(why));
+    table.note("CPU is that of all processes of the supervisor");
+    table.note("goal: text 0.5 × with 100 bytes, 0.8 × with 2 KiB; json 1.5 × that of text");
+    table.print();
 }
 
-fn contestants(workshop: &Workshop, length: usize) -> Vec<Contestant> {
-    let writer = |role| {
-        let mut words = workshop.floor(role, BYTES);
-        words.truncate(3);
-        words.push(length.to_string());
-        words
-    };
-    let one = |name, words| Contestant { name, words, rates: Vec::new(), costs: Vec::new() };
-    let mut all = vec![
-        one("floor: read, memchr, prefix, writev", writer(floor::RELAY)),
-        one("floor: cat", writer(floor::CAT)),
-    ];
-    for format in ["text", "json", "raw", "inherit"] {
-        let room = workshop.room().join(format!("flood-{format}-{length}"));
-        fs::create_dir_all(&room).expect("a temporary directory");
-        let log = match format {
-            "inherit" => "stdout = \"inherit\"".to_owned(),
-            format => format!("format = \"{format}\""),
-        };
-        let words = writer(floor::FLOOD);
-        fs::write(room.join("web.toml"), format!("command = {words:?}\n[log]\n{log}\n"))
-            .expect("a temporary file");
-        let socket = room.join("onit.sock").display().to_string();
-        let words = [ONIT_PROGRAM, "--socket", &socket, &room.display().to_string()];
-        let name = match format {
-            "text" => "onit, text",
-            "json" => "onit, json",
-            "raw" => "onit, raw",
-            _ => "onit, inherit",
-        };
-        all.push(one(name, words.map(str::to_owned).to_vec()));
-    }
-    all
-}
-
-/// MB a second, and seconds of processor time a GB, both of what was written.
-fn measure(words: &[String]) -> (f64, f64) {
-    let mut running = Running::start(words, Stdio::piped());
-    let mut output = running.stdout();
-    let mut buffer = vec![0; 1 << 20];
-    let mut start = None;
-    let mut tail: Vec<u8> = Vec::new();
-    loop {
-        let count = output.read(&mut buffer).unwrap_or(0);
-        let start = *start.get_or_insert_with(Instant::now);
-        let read = buffer.get(..count).unwrap_or_default();
-        tail.extend_from_slice(read.get(count.saturating_sub(64)..).unwrap_or_default());
-        let last = LAST.strip_suffix(b"\n").unwrap_or(LAST);
-        if count == 0 || tail.windows(last.len()).any(|part| part == last) {
-            let size = BYTES as f64;
-            let took = start.elapsed().as_secs_f64();
-            return (size / took / 1e6, worked(running.pid).as_secs_f64() / size * 1e9);
+fn draw(workshop: &Workshop, target: Target, file: &str) {
+    let title = format!("What it costs to move lines into {}", target.name());
+    let mut picture = Picture::new(title, "bytes a line", "CPU s/GB");
+    let mut lines: Vec<Vec<(f64, f64)>> =
+        moving::movers(workshop).iter().map(|_| Vec::new()).collect();
+    for length in LENGTHS_OF_PICTURES {
+        let job = job(BYTES_A_POINT, length);
+        let all = flood(workshop, workshop.rounds(ROUNDS), job, target);
+        for ((_, measured), line) in all.iter().zip(&mut lines) {
+            let cost = Samples::of(measured, |moved| moved.worked / gigabytes(BYTES_A_POINT));
+            line.extend(cost.median().map(|cost| (length as f64, cost)));
         }
-        tail.drain(..tail.len().saturating_sub(64));
     }
+    for (mover, points) in moving::movers(workshop).iter().zip(lines) {
+        picture.line(Line::of(mover, points));
+    }
+    workshop.draw(file, &picture);
 }
 
-/// The processor time of all threads there are, to the nanosecond; see proc(5), schedstat.
-fn worked(pid: u32) -> Duration {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let times = threads.filter_map(|thread| {
-        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(times.sum())
+fn flood(
+    workshop: &Workshop,
+    rounds: usize,
+    job: Job,
+    target: Target,
+) -> Vec<(Contestant, Vec<Moved>)> {
+    contest(rounds, moving::movers(workshop), |mover| {
+        moving::measure(workshop, mover, job, target, Keep::Nothing)
+    })
+}
+
+fn job(bytes: usize, length: usize) -> Job {
+    Job { role: WRITE, writers: 1, lines: bytes / length, length, block: BLOCK }
+}
+
+fn gigabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e9
 }

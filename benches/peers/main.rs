@@ -8,65 +8,133 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "a benchmark may start programs, wait for them, and stop at the first surprise"
 )]
 
+mod answer;
 mod ask;
+mod by_services;
+mod clock;
+mod fan_in;
 mod flood;
 mod floor;
+mod floor_relay;
 mod idle;
+mod line_writes;
 mod memory;
+mod moving;
+mod once;
+mod orphan_maker;
 mod orphans;
 mod peer;
+mod plot;
+mod prepare;
 mod processes;
 mod ready;
+mod report;
 mod restart;
+mod roles;
+mod running;
+mod signal;
+mod size;
+mod source;
+mod stalled;
 mod start;
 mod stop;
+mod workshop;
+mod writer;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use peer::Workshop;
+use plot::Plots;
+use workshop::Workshop;
 
-/// Prints one table.
+/// Prints its tables.
 type Workload = fn(&Workshop);
 
 /// Every workload, and what it is called on the command line.
-const WORKLOADS: [(&str, Workload); 9] = [
+const WORKLOADS: [(&str, Workload); 15] = [
     ("start", start::run),
     ("stop", stop::run),
-    ("idle", idle::run),
-    ("restart", restart::run),
-    ("orphans", orphans::run),
     ("memory", memory::run),
+    ("idle", idle::run),
+    ("orphans", orphans::run),
+    ("restart", restart::run),
+    ("flood", flood::run),
+    ("lines", line_writes::run),
+    ("fan-in", fan_in::run),
+    ("stalled", stalled::run),
+    ("signal", signal::run),
+    ("once", once::run),
+    ("size", size::run),
     ("ask", ask::run),
     ("ready", ready::run),
-    ("flood", flood::run),
 ];
+
+/// What the command line asks for.
+#[derive(Default)]
+struct Request {
+    workloads: Vec<String>,
+    rounds: Option<usize>,
+    plots: Option<String>,
+}
 
 fn main() -> ExitCode {
     // Cargo adds this word.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let Some((role, rest)) = words.split_first().filter(|(first, _)| floor::is_role(first)) {
-        return floor::play(role, rest);
+    if let Some(played) = roles::play(&words) {
+        return played;
     }
-    let known: Vec<&str> = WORKLOADS.iter().map(|(name, _)| *name).collect();
-    if let Some(unknown) = words.iter().find(|word| !known.contains(&word.as_str())) {
-        eprintln!("no workload {unknown}; there are: {}", known.join(" "));
-        return ExitCode::from(2);
-    }
+    let request = match Request::read(words) {
+        Ok(request) => request,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
     if !nix::unistd::geteuid().is_root() {
         eprintln!("the peers run as PID 1 of namespaces of their own, which takes root");
         return ExitCode::from(2);
     }
-    let workshop = Workshop::open();
+    let plots = request.plots.as_ref().map(|folder| Plots::into(Path::new(folder)));
+    let workshop = Workshop::open(request.rounds, plots);
     workshop.introduce();
     for (name, run) in WORKLOADS {
-        if words.is_empty() || words.iter().any(|word| word == name) {
+        if request.workloads.is_empty() || request.workloads.iter().any(|word| word == name) {
             run(&workshop);
         }
     }
     ExitCode::SUCCESS
+}
+
+impl Request {
+    fn read(words: Vec<String>) -> Result<Self, String> {
+        let mut request = Self::default();
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} wants a value"));
+            match word.as_str() {
+                "--plots" => request.plots = Some(value()?),
+                "--rounds" => {
+                    let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
+                    request.rounds = Some(rounds.ok_or("--rounds wants a number above 0")?);
+                }
+                name if WORKLOADS.iter().any(|(known, _)| *known == name) => {
+                    request.workloads.push(word);
+                }
+                unknown => {
+                    let known: Vec<&str> = WORKLOADS.iter().map(|(name, _)| *name).collect();
+                    let known = known.join(" ");
+                    return Err(format!(
+                        "no workload {unknown}; there are: {known}; and --rounds N, --plots FOLDER"
+                    ));
+                }
+            }
+        }
+        Ok(request)
+    }
 }

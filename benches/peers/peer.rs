@@ -1,258 +1,249 @@
-//! Who is measured: how each program is told to run N services, and where it runs.
+//! Who is measured: one table, with what each was asked to do.
 
-use std::cell::Cell;
-use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::floor;
-use crate::processes::{PATIENCE, children, comm, family};
+use crate::prepare;
+use crate::source::Source;
 
-/// A place for files, and what is installed.
-pub(crate) struct Workshop {
-    directory: PathBuf,
-    /// A copy of sleep(1) under a name of its own, by which it is found.
-    pub(crate) sleeper: PathBuf,
-    rooms: Cell<u32>,
-}
-
-/// A program that keeps services running.
-#[derive(Clone, Copy)]
+/// A program that is compared.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
     /// Its main program, by which we see whether it is installed.
-    program: &'static str,
-    /// Writes the files for so many services into the directory; the command line to run them.
-    prepare: fn(&Path, usize, &Path) -> Vec<String>,
+    pub(crate) program: &'static str,
+    pub(crate) source: Source,
+    /// How it was told, as far as that matters to the numbers.
+    pub(crate) asked: &'static str,
+    /// What it takes part in.
+    parts: &'static [Part],
+    /// Writes the files for a task into the directory; the command line, or why it cannot do that.
+    pub(crate) prepare: fn(&Path, &Task) -> Result<Vec<String>, &'static str>,
+    /// Why a TERM is no orderly stop to it, if it is none.
+    pub(crate) not_orderly: Option<&'static str>,
 }
 
-/// A program as PID 1 of a namespace, which is gone with this.
-pub(crate) struct Running {
-    namespace: Child,
-    pub(crate) pid: u32,
+/// What a peer can take part in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Keeps services running.
+    Services,
+    /// Moves what services write.
+    Logs,
+    /// Is PID 1 for one program.
+    Command,
+}
+
+/// What is to be run.
+pub(crate) struct Task {
+    /// The command of each service.
+    pub(crate) commands: Vec<Vec<String>>,
+    pub(crate) log: Log,
+}
+
+/// What is to be done with what the services write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// They write nothing.
+    Silent,
+    /// Moved to the standard output of PID 1, line by line.
+    Console,
+    /// Kept in files, a new one after 10 MB, 5 of the old ones.
+    Files,
 }
 
 /// How the copy of sleep(1) is called.
 pub(crate) const SLEEPER: &str = "bench-sleep";
 
+/// How this program is called when it is a service: see roles.rs.
+pub(crate) const ACTOR: &str = "bench-actor";
+
+/// How it calls itself when it makes orphans on request.
+pub(crate) const MAKER: &str = "bench-maker";
+
+/// What services are called, which is how they are told from their supervisors.
+pub(crate) const SERVICES: [&str; 3] = [SLEEPER, ACTOR, MAKER];
+
 /// The binary of this source.
 pub(crate) const ONIT_PROGRAM: &str = env!("CARGO_BIN_EXE_onit");
 
-const ONIT: Peer = Peer { name: "onit", program: ONIT_PROGRAM, prepare: prepare_onit };
-
-const OTHERS: [Peer; 4] = [
-    Peer { name: "dinit", program: "dinit", prepare: prepare_dinit },
-    Peer { name: "s6", program: "s6-svscan", prepare: prepare_s6 },
-    Peer { name: "runit", program: "runsvdir", prepare: prepare_runit },
-    Peer { name: "supervisord", program: "supervisord", prepare: prepare_supervisord },
+/// A peer is added here; benches/README.md says how.
+pub(crate) const PEERS: [Peer; 17] = [
+    Peer {
+        name: "onit",
+        program: ONIT_PROGRAM,
+        source: Source::Here,
+        asked: "a file a service; an end after 500 ms counts as one out of the blue; lines as text",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::onit_text,
+        not_orderly: None,
+    },
+    Peer {
+        name: "onit, json",
+        program: ONIT_PROGRAM,
+        source: Source::Here,
+        asked: "the same; a JSON object a line",
+        parts: &[Part::Logs],
+        prepare: prepare::onit_json,
+        not_orderly: None,
+    },
+    Peer {
+        name: "onit, raw",
+        program: ONIT_PROGRAM,
+        source: Source::Here,
+        asked: "the same; lines as they are",
+        parts: &[Part::Logs],
+        prepare: prepare::onit_raw,
+        not_orderly: None,
+    },
+    Peer {
+        name: "onit --",
+        program: ONIT_PROGRAM,
+        source: Source::Here,
+        asked: "`onit -- COMMAND`",
+        parts: &[Part::Command],
+        prepare: prepare::onit_command,
+        not_orderly: None,
+    },
+    Peer {
+        name: "tini",
+        program: "tini",
+        source: Source::Debian("tini"),
+        asked: "`tini -- COMMAND`",
+        parts: &[Part::Command],
+        prepare: prepare::tini,
+        not_orderly: None,
+    },
+    Peer {
+        name: "tini-static",
+        program: "tini-static",
+        source: Source::Debian("tini"),
+        asked: "`tini-static -- COMMAND`",
+        parts: &[Part::Command],
+        prepare: prepare::tini_static,
+        not_orderly: None,
+    },
+    Peer {
+        name: "dumb-init",
+        program: "dumb-init",
+        source: Source::Debian("dumb-init"),
+        asked: "`dumb-init -c -- COMMAND`: with -c signals go to the command alone, as with the rest",
+        parts: &[Part::Command],
+        prepare: prepare::dumb_init,
+        not_orderly: None,
+    },
+    Peer {
+        name: "catatonit",
+        program: "catatonit",
+        source: Source::Debian("catatonit"),
+        asked: "`catatonit -- COMMAND`",
+        parts: &[Part::Command],
+        prepare: prepare::catatonit,
+        not_orderly: None,
+    },
+    Peer {
+        name: "s6",
+        program: "s6-svscan",
+        source: Source::Debian("s6"),
+        asked: "`s6-svscan -c 4000`; the run scripts are shells that exec",
+        parts: &[Part::Services],
+        prepare: prepare::s6,
+        not_orderly: None,
+    },
+    Peer {
+        name: "s6, s6-log",
+        program: "s6-log",
+        source: Source::Debian("s6"),
+        asked: "the same with a logger each: `s6-log 1`, for files `s6-log n5 s10000000 DIR`",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::s6_log,
+        not_orderly: None,
+    },
+    Peer {
+        name: "runit",
+        program: "runsvdir",
+        source: Source::Debian("runit"),
+        asked: "`runsvdir`, shells that exec; with logs `svlogd -l 8192 -b 65536`, size 10 MB",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::runit,
+        not_orderly: Some("runsvdir ends at a TERM at once, and the kernel kills the services"),
+    },
+    Peer {
+        name: "daemontools",
+        program: "svscan",
+        source: Source::Debian("daemontools"),
+        asked: "`svscan`, shells that exec; with logs `multilog s10000000 n5`",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::daemontools,
+        not_orderly: Some("svscan has no handler for TERM, so as PID 1 it never hears of it"),
+    },
+    Peer {
+        name: "dinit",
+        program: "dinit",
+        source: Source::Elsewhere("https://davmac.org/projects/dinit"),
+        asked: "`dinit --container`, `restart-delay = 0`",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::dinit,
+        not_orderly: None,
+    },
+    Peer {
+        name: "supervisord",
+        program: "supervisord",
+        source: Source::Python { distribution: "supervisor", needs: "setuptools<81" },
+        asked: "its defaults; logs to /dev/fd/1, or files of 10 MB",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::supervisord,
+        not_orderly: None,
+    },
+    Peer {
+        name: "circus",
+        program: "circusd",
+        source: Source::Python { distribution: "circus", needs: "" },
+        asked: "its defaults; logs through `StdoutStream`, or `FileStream` of 10 MB",
+        parts: &[Part::Services, Part::Logs],
+        prepare: prepare::circus,
+        not_orderly: None,
+    },
+    Peer {
+        name: "monit",
+        program: "monit",
+        source: Source::Debian("monit"),
+        asked: "`monit -I`, a cycle of 1 s; shells that leave a process and its pid behind",
+        parts: &[Part::Services],
+        prepare: prepare::monit,
+        not_orderly: Some("monit ends at a TERM and leaves the services alone"),
+    },
+    Peer {
+        name: "horust",
+        program: "horust",
+        source: Source::Cargo("horust"),
+        asked: "`strategy = \"always\"`, `backoff = \"0s\"`",
+        parts: &[Part::Services],
+        prepare: prepare::horust,
+        not_orderly: None,
+    },
 ];
 
-impl Workshop {
-    pub(crate) fn open() -> Self {
-        let directory = std::env::temp_dir().join(format!("onit-bench-{}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a temporary directory");
-        let sleeper = directory.join(SLEEPER);
-        fs::copy(find("sleep").expect("sleep is installed"), &sleeper).expect("room for a copy");
-        Self { directory, sleeper, rooms: Cell::new(0) }
+impl Peer {
+    pub(crate) fn takes_part_in(&self, part: Part) -> bool {
+        self.parts.contains(&part)
     }
 
-    /// Says on what this was measured, and who is missing.
-    pub(crate) fn introduce(&self) {
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        println!("Linux {}, {cores} cores", release.trim());
-        let all = OTHERS.iter().map(|peer| peer.program).chain(["tini"]);
-        let missing: Vec<&str> = all.filter(|program| find(program).is_none()).collect();
-        if !missing.is_empty() {
-            println!("Not installed here, and so not measured: {}", missing.join(", "));
-        }
+    pub(crate) fn is_installed(&self) -> bool {
+        find(self.program).is_some()
     }
-
-    /// onit, and whoever of the others is installed.
-    pub(crate) fn peers(&self) -> Vec<Peer> {
-        let installed = |peer: &Peer| find(peer.program).is_some();
-        std::iter::once(ONIT).chain(OTHERS.into_iter().filter(installed)).collect()
-    }
-
-    /// onit alone.
-    pub(crate) fn onit(&self) -> Peer {
-        ONIT
-    }
-
-    /// A folder for whatever is needed.
-    pub(crate) fn room(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Writes the files for `services` services; the command line to run them.
-    pub(crate) fn prepare(&self, peer: Peer, services: usize) -> Vec<String> {
-        let room = self.directory.join(format!("{}-{}", peer.name, self.rooms.get()));
-        self.rooms.set(self.rooms.get() + 1);
-        fs::create_dir_all(&room).expect("a temporary directory");
-        (peer.prepare)(&room, services, &self.sleeper)
-    }
-
-    /// The command line of a floor that starts `services` programs.
-    pub(crate) fn floor(&self, role: &str, services: usize) -> Vec<String> {
-        let ourselves = std::env::current_exe().expect("/proc is there");
-        vec![show(&ourselves), role.to_owned(), services.to_string(), show(&self.sleeper)]
-    }
-
-    /// The command line that makes so many orphans.
-    pub(crate) fn orphan_maker(&self, count: usize) -> String {
-        let ourselves = std::env::current_exe().expect("/proc is there");
-        format!("{} {} {count}", ourselves.display(), floor::ORPHANS)
-    }
-}
-
-impl Drop for Workshop {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-impl Running {
-    /// Executes `words` as PID 1 of a new namespace. All peers and floors start this way, so what
-    /// it costs is in every number alike.
-    pub(crate) fn start(words: &[String], stdout: Stdio) -> Self {
-        // The one dies with us, the other takes PID 1 along.
-        let namespace = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare"])
-            .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("setpriv is installed (Debian: util-linux)");
-        let deadline = Instant::now() + PATIENCE;
-        let mut running = Self { pid: 0, namespace };
-        while running.pid == 0 && Instant::now() < deadline {
-            let outside = running.namespace.id();
-            running.pid = children(outside).first().copied().unwrap_or(0);
-        }
-        running
-    }
-
-    pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
-        self.namespace.stdout.take().expect("a pipe was asked for")
-    }
-
-    /// Waits for its end.
-    pub(crate) fn wait(&mut self) {
-        self.namespace.wait().expect("our own child");
-    }
-
-    /// Every process of it that is no service.
-    pub(crate) fn supervisors(&self) -> Vec<u32> {
-        let is_service = |pid: &u32| comm(*pid).is_some_and(|name| name == SLEEPER);
-        family(self.pid).into_iter().filter(|pid| !is_service(pid)).collect()
-    }
-
-    /// The one service, and the process that started it.
-    pub(crate) fn service(&self) -> Option<(u32, u32)> {
-        family(self.pid).into_iter().find_map(|parent| {
-            let is_service = |pid: &u32| comm(*pid).is_some_and(|name| name == SLEEPER);
-            children(parent).into_iter().find(is_service).map(|pid| (pid, parent))
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // --kill-child takes PID 1 along, and the kernel everybody else of the namespace.
-        let _ = self.namespace.kill();
-        let _ = self.namespace.wait();
-        let deadline = Instant::now() + PATIENCE;
-        while comm(self.pid).is_some() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// The one in the middle.
-pub(crate) fn median<T: Copy + PartialOrd>(values: &[T]) -> Option<T> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    sorted.get(sorted.len() / 2).copied()
 }
 
 /// Where a program is, if it is installed.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let python = Path::new(&python_path()).join("bin");
     // An absolute path stays what it is when it is joined.
-    std::env::split_paths(&path).chain(usual).map(|at| at.join(program)).find(|at| at.exists())
+    let places = std::env::split_paths(&path).chain(usual).chain([python]);
+    places.map(|at| at.join(program)).find(|at| at.is_file())
 }
 
-fn prepare_onit(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
-    // Every run counts as a good one after half a second, so that a KILL is an end out of the blue.
-    let text = format!(
-        "command = [\"{}\", \"1000\"]\nbackoff.reset_after = \"500ms\"\n",
-        sleeper.display()
-    );
-    for service in 0..services {
-        write(&room.join(format!("s{service}.toml")), &text);
-    }
-    let socket = show(&room.join("onit.sock"));
-    vec![ONIT_PROGRAM.to_owned(), "--socket".to_owned(), socket, show(room)]
-}
-
-fn prepare_dinit(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
-    let text = format!(
-        "type = process\ncommand = {} 1000\nrestart = true\nrestart-delay = 0\n",
-        sleeper.display()
-    );
-    let mut boot = "type = internal\n".to_owned();
-    for service in 0..services {
-        write(&room.join(format!("s{service}")), &text);
-        let _ = writeln!(boot, "waits-for = s{service}");
-    }
-    write(&room.join("boot"), &boot);
-    let socket = room.join("socket");
-    ["dinit", "--container", "-d", &show(room), "-p", &show(&socket)].map(str::to_owned).to_vec()
-}
-
-fn prepare_s6(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
-    write_run_scripts(room, services, sleeper);
-    ["s6-svscan", "-c", "4000", &show(room)].map(str::to_owned).to_vec()
-}
-
-fn prepare_runit(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
-    write_run_scripts(room, services, sleeper);
-    ["runsvdir", &show(room)].map(str::to_owned).to_vec()
-}
-
-fn prepare_supervisord(room: &Path, services: usize, sleeper: &Path) -> Vec<String> {
-    let mut text = "[supervisord]\nnodaemon = true\nuser = root\nlogfile = /dev/null\n".to_owned();
-    let _ = writeln!(text, "logfile_maxbytes = 0\npidfile = {}/pid\nminfds = 8192", room.display());
-    for service in 0..services {
-        let _ = writeln!(text, "[program:s{service}]\ncommand = {} 1000", sleeper.display());
-        text.push_str("autorestart = true\nstdout_logfile = NONE\nstderr_logfile = NONE\n");
-    }
-    let file = room.join("supervisord.conf");
-    write(&file, &text);
-    ["supervisord", "-c", &show(&file)].map(str::to_owned).to_vec()
-}
-
-fn write_run_scripts(room: &Path, services: usize, sleeper: &Path) {
-    for service in 0..services {
-        let folder = room.join(format!("s{service}"));
-        fs::create_dir_all(&folder).expect("a temporary directory");
-        let script = folder.join("run");
-        write(&script, &format!("#!/bin/sh\nexec {} 1000\n", sleeper.display()));
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&script, executable).expect("our own file");
-    }
-}
-
-fn write(path: &Path, text: &str) {
-    fs::write(path, text).expect("a temporary file");
-}
-
-fn show(path: &Path) -> String {
-    path.display().to_string()
+/// Where the peers that are Python packages are, if not where Python looks itself.
+pub(crate) fn python_path() -> OsString {
+    std::env::var_os("ONIT_PEERS").or_else(|| std::env::var_os("PYTHONPATH")).unwrap_or_default()
 }

@@ -3,12 +3,17 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::peer::{ONIT_PROGRAM, Running, SLEEPER, Workshop, find, median};
-use crate::processes::{Census, PATIENCE, processor_time};
+use crate::ask::compile;
+use crate::clock;
+use crate::peer::{ONIT_PROGRAM, SLEEPER};
+use crate::processes::{Census, PATIENCE, wait_until, worked};
+use crate::report::{Samples, Table, seconds, shown};
+use crate::running::{Output, Running};
+use crate::workshop::Workshop;
 
 /// Links of the chain.
 const LINKS: usize = 100;
@@ -51,33 +56,24 @@ int main(int argc, char **argv) {
 "#;
 
 pub(crate) fn run(workshop: &Workshop) {
-    println!("\n## From the word of one to the main of the next, a chain of {LINKS}\n");
-    if find("cc").is_none() {
-        println!("no C compiler: left out");
-    } else {
-        let program = compile(workshop);
-        println!("| says so by | median | longest |\n|---|---|---|");
-        for (name, key) in [("READY=1", "notify = true"), ("a newline", "fd = 3")] {
-            let gaps = chain(workshop, &program, key);
-            let longest = gaps.iter().max().copied().unwrap_or_default();
-            println!("| {name} | {} | {} |", show(median(&gaps)), show(Some(longest)));
+    let title = format!("From the word of one to the main of the next, a chain of {LINKS}");
+    let mut table = Table::new(title, &["says so by", "median", "longest"]);
+    match compile(&workshop.room().join("link.c"), LINK) {
+        None => table.note("no C compiler: left out"),
+        Some(program) => {
+            for (name, key) in [("READY=1", "notify = true"), ("a newline", "fd = 3")] {
+                let gaps = Samples::of(&chain(workshop, &program, key), Duration::as_secs_f64);
+                table.row(name, [gaps.median(), gaps.longest()].map(|gap| shown(gap, seconds)));
+            }
         }
     }
+    table.note("goal: 5 ms");
+    table.print();
     looking(workshop);
 }
 
-fn compile(workshop: &Workshop) -> PathBuf {
-    let source = workshop.room().join("link.c");
-    let program = source.with_extension("");
-    fs::write(&source, LINK).expect("a temporary directory");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-static", "-O2", "-w", "-o"]).arg(&program).arg(&source);
-    assert!(compiler.status().is_ok_and(|status| status.success()), "it compiles");
-    program
-}
-
 fn chain(workshop: &Workshop, program: &Path, key: &str) -> Vec<Duration> {
-    let room = workshop.room().join(key.replace(' ', ""));
+    let room = workshop.room();
     fs::create_dir_all(room.join("services")).expect("a temporary directory");
     for link in 0..LINKS {
         let out = room.join(format!("{link}.times"));
@@ -92,13 +88,9 @@ fn chain(workshop: &Workshop, program: &Path, key: &str) -> Vec<Duration> {
     let socket = room.join("onit.sock").display().to_string();
     let services = room.join("services").display().to_string();
     let words = [ONIT_PROGRAM, "--socket", &socket, &services].map(str::to_owned);
-    let _running = Running::start(&words, Stdio::null());
-    let deadline = Instant::now() + PATIENCE;
+    let _running = Running::start(&words, Output::Null);
     let last = room.join(format!("{}.times", LINKS - 1));
-    let is_there = || fs::read_to_string(&last).is_ok_and(|text| text.ends_with('\n'));
-    while !is_there() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until(PATIENCE, || fs::read_to_string(&last).is_ok_and(|text| text.ends_with('\n')));
     let times = |link: usize| {
         let text = fs::read_to_string(room.join(format!("{link}.times"))).unwrap_or_default();
         let mut numbers = text.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
@@ -111,38 +103,21 @@ fn chain(workshop: &Workshop, program: &Path, key: &str) -> Vec<Duration> {
 /// What it costs onit itself to have services looked at, beside a loop that only starts the same
 /// probes as cheaply as it can.
 fn looking(workshop: &Workshop) {
-    println!(
-        "\n## {LOOKED_AT} services, each looked at every second, over {} s\n",
-        WATCHED.as_secs()
-    );
+    let title = format!("{LOOKED_AT} services, each looked at every second, over {WATCHED:?}");
+    let mut table = Table::new(title, &["", "CPU time of the one that starts them, of a core"]);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
     std::thread::spawn(move || listener.incoming().for_each(drop));
-    println!("| | CPU time of the one that starts them, of a core |\n|---|---|");
     for (name, check) in [
         ("onit, health.tcp", format!("tcp = {address:?}")),
         ("onit, health.exec", "exec = [\"/bin/true\"]".to_owned()),
     ] {
-        let mut census = Census::from_now_on(SLEEPER);
-        let words = workshop.prepare(workshop.onit(), LOOKED_AT);
-        let services = words.last().expect("a directory").clone();
-        for entry in fs::read_dir(&services).expect("a directory").flatten() {
-            let text = fs::read_to_string(entry.path()).expect("a service file");
-            let text = format!("{text}\n[health]\n{check}\ninterval = \"1s\"\n");
-            fs::write(entry.path(), text).expect("a temporary directory");
+        match looked_at(workshop, &check) {
+            Some(used) => table.row(name, [share(used)]),
+            None => table.note(format!("{name}: it did not start them all")),
         }
-        let running = Running::start(&words, Stdio::null());
-        if !census.wait_for(LOOKED_AT) {
-            println!("onit did not start them all");
-            return;
-        }
-        std::thread::sleep(Duration::from_secs(2));
-        let before = processor_time(running.pid);
-        std::thread::sleep(WATCHED);
-        println!("| {name} | {} |", share(processor_time(running.pid).saturating_sub(before)));
     }
-    let ourselves = std::process::id();
-    let before = processor_time(ourselves);
+    let before = clock::used();
     let begin = Instant::now();
     for number in 1..=LOOKED_AT * 10 {
         let mut probe = Command::new(ONIT_PROGRAM);
@@ -151,14 +126,30 @@ fn looking(workshop: &Workshop) {
         let due = Duration::from_millis(10 * u64::try_from(number).unwrap_or(0));
         std::thread::sleep(due.saturating_sub(begin.elapsed()));
     }
-    let used = processor_time(ourselves).saturating_sub(before);
-    println!("| floor: posix_spawn of `onit probe tcp` and wait | {} |", share(used));
+    let used = clock::used().saturating_sub(before);
+    table.row("floor: posix_spawn of `onit probe tcp` and wait", [share(used)]);
+    table.note("goal: 1 %");
+    table.print();
+}
+
+/// The processor time of onit while it looks at its services.
+fn looked_at(workshop: &Workshop, check: &str) -> Option<Duration> {
+    let mut census = Census::from_now_on(SLEEPER);
+    let words = workshop.prepare(&workshop.onit(), &workshop.sleepers(LOOKED_AT)).ok()?;
+    for entry in fs::read_dir(words.last()?).expect("a directory").flatten() {
+        let text = fs::read_to_string(entry.path()).expect("a service file");
+        let text = format!("{text}\n[health]\n{check}\ninterval = \"1s\"\n");
+        fs::write(entry.path(), text).expect("a temporary directory");
+    }
+    let running = Running::start(&words, Output::Null);
+    census.wait_for(LOOKED_AT).then_some(())?;
+    // They are looked at from a second after their start on.
+    std::thread::sleep(Duration::from_secs(2));
+    let before = worked(running.pid);
+    std::thread::sleep(WATCHED);
+    Some(worked(running.pid).saturating_sub(before))
 }
 
 fn share(used: Duration) -> String {
     format!("{:.2} %", used.as_secs_f64() / WATCHED.as_secs_f64() * 100.0)
-}
-
-fn show(time: Option<Duration>) -> String {
-    format!("{:.2} ms", time.unwrap_or_default().as_secs_f64() * 1e3)
 }

@@ -1,60 +1,72 @@
 //! A service that is killed: from the KILL to the exec of the next.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
-use crate::peer::{Running, SLEEPER, Workshop, median};
-use crate::processes::{Census, PATIENCE, children, comm};
+use crate::floor;
+use crate::peer::{Part, SLEEPER};
+use crate::processes::Census;
+use crate::report::{Samples, Table, contest, seconds, shown};
+use crate::running::{Output, Running};
+use crate::workshop::Workshop;
 
 const KILLS: usize = 20;
 
 /// Longer than the second before which s6, runit and supervisord take an end for a failed start.
 const UP: Duration = Duration::from_millis(1300);
 
+/// monit looks once a second.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 pub(crate) fn run(workshop: &Workshop) {
-    println!("\n## Restart after a KILL, {KILLS} times, after {UP:?} of being up\n");
+    let kills = workshop.rounds(KILLS);
+    let title = format!("Restart after a KILL, {kills} times, after {UP:?} of being up");
+    let head = ["", "median", "to the floor", "longest", "returned"];
+    let mut table = Table::new(title, &head);
+    let task = workshop.sleepers(1);
     let mut running = Vec::new();
-    for peer in workshop.peers() {
+    let floor = workshop.floor("wait, vfork, exec", floor::KEEP);
+    for contestant in std::iter::once(floor).chain(workshop.peers(Part::Services)) {
         let mut census = Census::from_now_on(SLEEPER);
-        let words = workshop.prepare(peer, 1);
-        let one = Running::start(&words, Stdio::null());
+        let Ok(words) = workshop.prepare(&contestant, &task) else { continue };
+        let one = Running::start(&words, Output::Null);
         if census.wait_for(1) {
-            running.push((peer.name, one, Vec::new()));
+            running.push((contestant.name, one));
         } else {
-            println!("{} did not start it", peer.name);
+            table.note(format!("{} did not start it", contestant.name));
         }
     }
-    for _ in 0..KILLS {
-        std::thread::sleep(UP);
-        for (_, running, times) in &mut running {
-            times.extend(measure(running));
+    let mut up = Instant::now();
+    let all = contest(kills, running, |(name, running)| {
+        // The floor comes first, and everybody is killed once a round: all are up since then.
+        if name.starts_with("floor") {
+            std::thread::sleep(UP.saturating_sub(up.elapsed()));
+            up = Instant::now();
         }
+        measure(running)
+    });
+    let floor = all.first().map_or(Samples::default(), |(_, times)| Samples::of(times, |it| *it));
+    for ((name, _), times) in &all {
+        let times = Samples::of(times, |time| *time);
+        let cells = [
+            shown(times.median(), seconds),
+            times.to_floor(&floor),
+            shown(times.longest(), seconds),
+            times.count().to_string(),
+        ];
+        table.row(name, cells);
     }
-    println!("| | median | longest | returned |\n|---|---|---|---|");
-    for (name, _, times) in running {
-        let show = |time: Option<Duration>| {
-            time.map_or("never".to_owned(), |time| format!("{:.2} ms", time.as_secs_f64() * 1e3))
-        };
-        let longest = times.iter().max().copied();
-        println!("| {name} | {} | {} | {} |", show(median(&times)), show(longest), times.len());
-    }
+    table.note("who takes long is killed less often");
+    table.note("goal: 1.3 ×");
+    table.print();
 }
 
-fn measure(running: &Running) -> Option<Duration> {
-    let (victim, parent) = running.service()?;
-    let pid = Pid::from_raw(i32::try_from(victim).ok()?);
+/// How long the next one lets one wait for it.
+pub(crate) fn measure(running: &Running) -> Option<f64> {
+    let victim = running.one_called(SLEEPER)?;
+    let mut census = Census::from_now_on(SLEEPER);
     let start = Instant::now();
-    kill(pid, Signal::SIGKILL).ok()?;
-    loop {
-        let is_new = |pid: &u32| *pid != victim && comm(*pid).is_some_and(|name| name == SLEEPER);
-        if children(parent).iter().any(is_new) {
-            return Some(start.elapsed());
-        }
-        if start.elapsed() > PATIENCE {
-            return None;
-        }
-    }
+    kill(victim, Signal::SIGKILL).ok()?;
+    census.wait_for_next(PATIENCE).then(|| start.elapsed().as_secs_f64())
 }

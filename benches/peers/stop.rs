@@ -1,62 +1,43 @@
 //! An orderly stop: from TERM to the end of PID 1, with services that end at once.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
+use crate::by_services::{self, Quantity};
 use crate::floor;
-use crate::peer::{Running, SLEEPER, Workshop, median};
-use crate::processes::Census;
+use crate::peer::{Part, SLEEPER, Task};
+use crate::processes::{Census, PATIENCE};
+use crate::report::seconds;
+use crate::running::{Output, Running};
+use crate::workshop::Workshop;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 pub(crate) fn run(workshop: &Workshop) {
-    for services in [10, 1000] {
-        measure_all(workshop, services);
+    let mut notes = vec!["goal: 1.2 × with 1,000".to_owned()];
+    for peer in workshop.peers(Part::Services) {
+        notes.extend(peer.not_orderly().map(|why| format!("without {}: {why}", peer.name)));
     }
+    let contestants = || {
+        let orderly = workshop.peers(Part::Services).into_iter();
+        let orderly = orderly.filter(|peer| peer.not_orderly().is_none());
+        std::iter::once(workshop.floor("kill and wait", floor::STOP)).chain(orderly).collect()
+    };
+    let quantity = Quantity {
+        title: "Stop of so many services",
+        file: "stop",
+        unit: ("ms", 1e-3),
+        number: |took: &f64| *took,
+        show: seconds,
+    };
+    let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
+    by_services::run(workshop, workshop.rounds(ROUNDS), contestants, measure, &[quantity], &notes);
 }
 
-fn measure_all(workshop: &Workshop, services: usize) {
-    println!("\n## Stop of {services} services, median of {ROUNDS} interleaved rounds\n");
-    let mut contestants: Vec<(String, Vec<String>, Vec<Duration>)> = vec![(
-        "floor: kill and wait".to_owned(),
-        workshop.floor(floor::STOP, services),
-        Vec::new(),
-    )];
-    for peer in workshop.peers() {
-        contestants.push((peer.name.to_owned(), workshop.prepare(peer, services), Vec::new()));
-    }
-    for _ in 0..ROUNDS {
-        for (_, words, times) in &mut contestants {
-            times.extend(measure(words, services));
-        }
-    }
-    let floor = contestants.first().and_then(|(_, _, times)| median(times)).unwrap_or_default();
-    println!("| | median | of the floor |\n|---|---|---|");
-    for (name, _, times) in contestants {
-        match median(&times) {
-            Some(time) => {
-                let ratio = time.as_secs_f64() / floor.as_secs_f64();
-                println!("| {name} | {:.1} ms | {ratio:.2} × |", time.as_secs_f64() * 1e3);
-            }
-            None => println!("| {name} | never | |"),
-        }
-    }
-}
-
-fn measure(words: &[String], services: usize) -> Option<Duration> {
+fn measure(words: &[String], task: &Task) -> Option<f64> {
     let mut census = Census::from_now_on(SLEEPER);
-    let mut running = Running::start(words, Stdio::null());
-    if !census.wait_for(services) {
+    let mut running = Running::start(words, Output::Null);
+    if !census.wait_for(task.commands.len()) {
         return None;
     }
     // The last has been executed; whoever starts them may still have to hear of it.
-    std::thread::sleep(Duration::from_millis(300));
-    let pid = Pid::from_raw(i32::try_from(running.pid).ok()?);
-    let start = Instant::now();
-    kill(pid, Signal::SIGTERM).ok()?;
-    running.wait();
-    Some(start.elapsed())
+    running.settle();
+    running.stopped_within(PATIENCE)
 }
