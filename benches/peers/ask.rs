@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::floor::NOTHING;
-use crate::peer::{ONIT_PROGRAM, SLEEPER, find};
+use crate::peer::{ONIT_PROGRAM, find, sleeper};
 use crate::processes::Census;
 use crate::report::{Samples, Table, contest, seconds, shown};
 use crate::workshop::Workshop;
@@ -23,7 +23,7 @@ pub(crate) fn run(workshop: &Workshop) {
     table.note(why);
     table.note("goal: health 1.5 × with 10 services");
     for services in [10, 1000] {
-        let mut census = Census::from_now_on(SLEEPER);
+        let mut census = Census::from_now_on(sleeper());
         let words = workshop.prepare(&workshop.onit(), &workshop.sleepers(services));
         let words = words.expect("onit runs services");
         let _running = Beside::start(&words);

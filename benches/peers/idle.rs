@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::floor;
-use crate::peer::{Log, Part, SLEEPER, Task};
+use crate::peer::{Log, Part, Task, sleeper};
 use crate::processes::{Census, context_switches};
 use crate::report::{Table, seconds};
 use crate::running::{Output, Running};
@@ -56,7 +56,7 @@ pub(crate) fn run(workshop: &Workshop) {
 }
 
 fn start(workshop: &Workshop, contestant: &Contestant, task: &Task) -> Option<Running> {
-    let mut census = Census::from_now_on(SLEEPER);
+    let mut census = Census::from_now_on(sleeper());
     let running = Running::start(&workshop.prepare(contestant, task).ok()?, Output::Null);
     census.wait_for(task.commands.len()).then_some(running)
 }

@@ -2,7 +2,7 @@
 
 use crate::by_services::{self, Quantity};
 use crate::floor;
-use crate::peer::{Part, SLEEPER, Task};
+use crate::peer::{Part, Task, sleeper};
 use crate::processes::Census;
 use crate::report::size;
 use crate::running::{Memory, Output, Running};
@@ -38,7 +38,7 @@ pub(crate) fn run(workshop: &Workshop) {
 }
 
 fn measure(words: &[String], task: &Task) -> Option<Memory> {
-    let mut census = Census::from_now_on(SLEEPER);
+    let mut census = Census::from_now_on(sleeper());
     let running = Running::start(words, Output::Null);
     if !census.wait_for(task.commands.len()) {
         return None;

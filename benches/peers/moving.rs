@@ -19,7 +19,7 @@ use crate::writer::{Gate, Job};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So long nothing more has to come until it is taken for granted that nothing will.
-const QUIET: Duration = Duration::from_millis(300);
+const QUIET: Duration = Duration::from_millis(150);
 
 /// Where lines go in the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ pub(crate) fn measure(
     let before = running.supervisors_worked();
     gate.open();
     let results = gate.results(PATIENCE)?;
-    if let Some(reader) = &reader {
+    if let Some(reader) = reader.as_ref().filter(|_| keep == Keep::All) {
         reader.wait_for_quiet();
     }
     let worked = running.supervisors_worked().saturating_sub(before).as_secs_f64();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::prepare;
 use crate::source::Source;
@@ -51,17 +52,23 @@ pub(crate) enum Log {
     Files,
 }
 
-/// How the copy of sleep(1) is called.
-pub(crate) const SLEEPER: &str = "bench-sleep";
-
 /// How this program is called when it is a service: see roles.rs.
 pub(crate) const ACTOR: &str = "bench-actor";
 
 /// How it calls itself when it makes orphans on request.
 pub(crate) const MAKER: &str = "bench-maker";
 
-/// What services are called, which is how they are told from their supervisors.
-pub(crate) const SERVICES: [&str; 3] = [SLEEPER, ACTOR, MAKER];
+/// How the copy of sleep(1) is called. It is looked for by its name on the whole machine, so no
+/// other run has one that is called so.
+pub(crate) fn sleeper() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| format!("sleep-{}", std::process::id()))
+}
+
+/// Services are told from their supervisors by their names.
+pub(crate) fn is_service(name: &str) -> bool {
+    [sleeper(), ACTOR, MAKER].contains(&name)
+}
 
 /// The binary of this source.
 pub(crate) const ONIT_PROGRAM: &str = env!("CARGO_BIN_EXE_onit");
@@ -207,7 +214,7 @@ pub(crate) const PEERS: [Peer; 17] = [
         name: "monit",
         program: "monit",
         source: Source::Debian("monit"),
-        asked: "`monit -I`, a cycle of 1 s; shells that leave a process and its pid behind",
+        asked: "`tini -- monit -I`, as it reaps no orphans; cycles of 1 s; shells leave a process and its pid",
         parts: &[Part::Services],
         prepare: prepare::monit,
         not_orderly: Some("monit ends at a TERM and leaves the services alone"),

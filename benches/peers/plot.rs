@@ -27,8 +27,8 @@ pub(crate) struct Line {
     points: Vec<(f64, f64)>,
 }
 
-const SIZE: (u32, u32) = (900, 560);
-const LEGEND: u32 = 190;
+const SIZE: (u32, u32) = (940, 560);
+const LEGEND: u32 = 230;
 
 /// Those of Okabe and Ito, which the colour-blind can tell apart; yellow is left out on white.
 const COLOURS: [RGBColor; 5] = [
@@ -106,7 +106,7 @@ impl Picture {
             style.draw(&root, &at.collect::<Vec<_>>())?;
         }
         styled.sort_by(|(a, _), (b, _)| b.last().total_cmp(&a.last()));
-        let x = i32::try_from(SIZE.0 - LEGEND)?;
+        let x = i32::try_from(SIZE.0 - LEGEND)? + 14;
         for (row, (line, style)) in (0_i32..).zip(styled) {
             let y = 56 + row * 24;
             style.draw(&root, &[(x, y), (x + 36, y)])?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::peer::{Log, ONIT_PROGRAM, Task};
+use crate::peer::{Log, ONIT_PROGRAM, Task, find};
 
 type Words = Result<Vec<String>, &'static str>;
 
@@ -161,6 +161,9 @@ pub(crate) fn monit(room: &Path, task: &Task) -> Words {
     if task.log != Log::Silent {
         return Err(WRITES_ITSELF);
     }
+    if find("tini").is_none() {
+        return Err("monit reaps no orphans, and there is no tini to do it");
+    }
     let at = room.display();
     let mut text = "set daemon 1\n".to_owned();
     for kind in ["pid", "id", "state"] {
@@ -179,7 +182,7 @@ pub(crate) fn monit(room: &Path, task: &Task) -> Words {
     write(&file, &text);
     // It refuses one that others may read.
     set_mode(&file, 0o600);
-    words(&["monit", "-I", "-c", &show(&file)])
+    words(&["tini", "--", "monit", "-I", "-c", &show(&file)])
 }
 
 pub(crate) fn horust(room: &Path, task: &Task) -> Words {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::ask::compile;
 use crate::clock;
-use crate::peer::{ONIT_PROGRAM, SLEEPER};
+use crate::peer::{ONIT_PROGRAM, sleeper};
 use crate::processes::{Census, PATIENCE, wait_until, worked};
 use crate::report::{Samples, Table, seconds, shown};
 use crate::running::{Output, Running};
@@ -134,7 +134,7 @@ fn looking(workshop: &Workshop) {
 
 /// The processor time of onit while it looks at its services.
 fn looked_at(workshop: &Workshop, check: &str) -> Option<Duration> {
-    let mut census = Census::from_now_on(SLEEPER);
+    let mut census = Census::from_now_on(sleeper());
     let words = workshop.prepare(&workshop.onit(), &workshop.sleepers(LOOKED_AT)).ok()?;
     for entry in fs::read_dir(words.last()?).expect("a directory").flatten() {
         let text = fs::read_to_string(entry.path()).expect("a service file");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A contestant that has used up this much sits the remaining rounds out: one that is a hundred
 /// times slower than the rest is known well enough by then.
-const ALLOWANCE: Duration = Duration::from_secs(6);
+const ALLOWANCE: Duration = Duration::from_secs(4);
 
 /// Has each contestant measured once a round, in turn, so that whatever else the machine does
 /// meets all of them. Who could not do it once (`None`) is not asked again.

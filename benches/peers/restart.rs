@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 
 use crate::floor;
-use crate::peer::{Part, SLEEPER};
+use crate::peer::{Part, sleeper};
 use crate::processes::Census;
 use crate::report::{Samples, Table, contest, seconds, shown};
 use crate::running::{Output, Running};
@@ -28,7 +28,7 @@ pub(crate) fn run(workshop: &Workshop) {
     let mut running = Vec::new();
     let floor = workshop.floor("wait, vfork, exec", floor::KEEP);
     for contestant in std::iter::once(floor).chain(workshop.peers(Part::Services)) {
-        let mut census = Census::from_now_on(SLEEPER);
+        let mut census = Census::from_now_on(sleeper());
         let Ok(words) = workshop.prepare(&contestant, &task) else { continue };
         let one = Running::start(&words, Output::Null);
         if census.wait_for(1) {
@@ -64,8 +64,8 @@ pub(crate) fn run(workshop: &Workshop) {
 
 /// How long the next one lets one wait for it.
 pub(crate) fn measure(running: &Running) -> Option<f64> {
-    let victim = running.one_called(SLEEPER)?;
-    let mut census = Census::from_now_on(SLEEPER);
+    let victim = running.one_called(sleeper())?;
+    let mut census = Census::from_now_on(sleeper());
     let start = Instant::now();
     kill(victim, Signal::SIGKILL).ok()?;
     census.wait_for_next(PATIENCE).then(|| start.elapsed().as_secs_f64())

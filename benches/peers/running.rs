@@ -16,7 +16,7 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sig
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2};
 
-use crate::peer::{SERVICES, find, python_path};
+use crate::peer::{find, is_service, python_path};
 use crate::processes::{
     PATIENCE, anonymous, children, comm, family, private, pss, wait_until, worked,
 };
@@ -25,7 +25,7 @@ use crate::processes::{
 const STACK: usize = 256 << 10;
 
 /// Who works less than one per cent of this long has nothing left to do.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(50);
 
 /// Where a program's standard output goes.
 pub(crate) enum Output {
@@ -97,8 +97,7 @@ impl Running {
 
     /// Every process of it that is no service.
     pub(crate) fn supervisors(&self) -> Vec<u32> {
-        let is_service =
-            |pid: &u32| comm(*pid).is_some_and(|name| SERVICES.contains(&name.as_str()));
+        let is_service = |pid: &u32| comm(*pid).is_some_and(|name| is_service(&name));
         family(self.pid).into_iter().filter(|pid| !is_service(pid)).collect()
     }
 

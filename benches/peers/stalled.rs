@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::moving::{Keep, Reader, Target, movers, unable};
 use crate::orphan_maker::ON_REQUEST;
-use crate::peer::{ACTOR, Log, MAKER, SLEEPER, Task};
+use crate::peer::{ACTOR, Log, MAKER, Task, sleeper};
 use crate::processes::{wait_until, written};
 use crate::report::{NOTHING, Samples, Table, contest, seconds, size};
 use crate::restart;
@@ -103,7 +103,7 @@ fn measure(workshop: &Workshop, mover: &Contestant, reading: Reading) -> Option<
         .then(|| Reader::of(pipe.try_clone().expect("a descriptor is free"), Keep::Nothing));
     let there = gate.all_wait(PATIENCE)
         && wait_until(PATIENCE, || running.one_called(MAKER).is_some())
-        && wait_until(PATIENCE, || running.one_called(SLEEPER).is_some());
+        && wait_until(PATIENCE, || running.one_called(sleeper()).is_some());
     if !there {
         return None;
     }

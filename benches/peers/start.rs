@@ -2,7 +2,7 @@
 
 use crate::by_services::{self, Quantity};
 use crate::floor;
-use crate::peer::{Part, SLEEPER, Task};
+use crate::peer::{Part, Task, sleeper};
 use crate::processes::Census;
 use crate::report::seconds;
 use crate::running::{Output, Running};
@@ -29,7 +29,7 @@ pub(crate) fn run(workshop: &Workshop) {
 }
 
 fn measure(words: &[String], task: &Task) -> Option<f64> {
-    let mut census = Census::from_now_on(SLEEPER);
+    let mut census = Census::from_now_on(sleeper());
     let running = Running::start(words, Output::Null);
     let complete = census.wait_for(task.commands.len());
     let took = running.started.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use crate::by_services::{self, Quantity};
 use crate::floor;
-use crate::peer::{Part, SLEEPER, Task};
+use crate::peer::{Part, Task, sleeper};
 use crate::processes::{Census, PATIENCE};
 use crate::report::seconds;
 use crate::running::{Output, Running};
@@ -32,7 +32,7 @@ pub(crate) fn run(workshop: &Workshop) {
 }
 
 fn measure(words: &[String], task: &Task) -> Option<f64> {
-    let mut census = Census::from_now_on(SLEEPER);
+    let mut census = Census::from_now_on(sleeper());
     let mut running = Running::start(words, Output::Null);
     if !census.wait_for(task.commands.len()) {
         return None;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::peer::{ACTOR, Log, PEERS, Part, Peer, SLEEPER, Task, find};
+use crate::peer::{ACTOR, Log, PEERS, Part, Peer, Task, find, sleeper};
 use crate::plot::{Picture, Plots};
 use crate::report::Table;
 use crate::roles;
@@ -41,7 +41,8 @@ impl Workshop {
         fs::create_dir_all(&directory).expect("a temporary directory");
         let sleep = find("sleep").expect("sleep is installed");
         let ourselves = std::env::current_exe().expect("/proc is there");
-        for (program, name) in [(sleep, SLEEPER), (ourselves.clone(), ACTOR), (ourselves, FLOOR)] {
+        for (program, name) in [(sleep, sleeper()), (ourselves.clone(), ACTOR), (ourselves, FLOOR)]
+        {
             fs::copy(program, directory.join(name)).expect("room for a copy");
         }
         Self { directory, rounds, plots, rooms: Cell::new(0) }
@@ -103,7 +104,7 @@ impl Workshop {
 
     /// A command that does nothing.
     pub(crate) fn sleeper(&self) -> Vec<String> {
-        vec![self.directory.join(SLEEPER).display().to_string(), "1000".to_owned()]
+        vec![self.directory.join(sleeper()).display().to_string(), "1000".to_owned()]
     }
 
     /// As a picture, if pictures are wanted.
