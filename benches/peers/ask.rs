@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::floor::NOTHING;
 use crate::peer::{ONIT_PROGRAM, find, sleeper};
 use crate::processes::Census;
-use crate::report::{Samples, Table, contest, seconds, shown};
+use crate::report::{Samples, Table, contest, floor_of, seconds, shown};
 use crate::workshop::Workshop;
 
 const ROUNDS: usize = 300;
@@ -37,8 +37,7 @@ pub(crate) fn run(workshop: &Workshop) {
         let floor = ("floor: a program that does nothing".to_owned(), nothing.clone());
         let contestants = vec![floor, ask("health"), ask("status")];
         let all = contest(rounds, contestants, |(_, words)| Some(time(words, socket)));
-        let floor =
-            all.first().map_or(Samples::default(), |(_, times)| Samples::of(times, |it| *it));
+        let floor = floor_of(&all, |time| *time);
         for ((name, _), times) in &all {
             let times = Samples::of(times, |time| *time);
             let time = shown(times.median(), seconds);

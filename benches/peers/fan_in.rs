@@ -2,7 +2,7 @@
 //! whether each line is whole, none is lost, and those of one service keep their order.
 
 use crate::moving::{self, Keep, Target};
-use crate::report::{Samples, Table, contest, plain, shown};
+use crate::report::{NOTHING, Samples, Table, contest, floor_of, plain, shown};
 use crate::workshop::Workshop;
 use crate::writer::{FIRST, Job, LAST, NUMBER};
 
@@ -53,14 +53,13 @@ fn show(workshop: &Workshop, block: usize, how: &str) {
             checked: check(&moved.output),
         })
     });
-    let floor =
-        all.first().map_or(Samples::default(), |(_, seen)| Samples::of(seen, |one| one.cost));
+    let floor = floor_of(&all, |seen| seen.cost);
     for (mover, seen) in &all {
         let (rate, cost) = (Samples::of(seen, |one| one.rate), Samples::of(seen, |one| one.cost));
         // The worst of all rounds: one torn line is one too many.
         let worst = |number: fn(&Checked) -> usize| {
             let most = seen.iter().map(|one| number(&one.checked)).max();
-            most.map_or(crate::report::NOTHING.to_owned(), |most| most.to_string())
+            most.map_or(NOTHING.to_owned(), |most| most.to_string())
         };
         let cells = [
             shown(rate.median(), plain),

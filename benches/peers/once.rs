@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::floor;
 use crate::peer::{Log, Part, Task};
-use crate::report::{Samples, Table, contest, seconds, shown};
+use crate::report::{contest, latencies};
 use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
@@ -14,7 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn run(workshop: &Workshop) {
     let rounds = workshop.rounds(ROUNDS);
     let title = format!("`true` as the command of PID 1, from its exec to its end, {rounds} times");
-    let mut table = Table::new(title, &["", "median", "to the floor", "99 of 100"]);
     let task = Task { commands: vec![vec!["true".to_owned()]], log: Log::Silent };
     let floor = workshop.floor("vfork, exec, wait", floor::INIT);
     let contestants = std::iter::once(floor).chain(workshop.peers(Part::Command)).collect();
@@ -23,16 +22,7 @@ pub(crate) fn run(workshop: &Workshop) {
         running.ended_within(PATIENCE)?;
         Some(running.started.elapsed().as_secs_f64())
     });
-    let floor = all.first().map_or(Samples::default(), |(_, times)| Samples::of(times, |it| *it));
-    for (contestant, times) in &all {
-        let times = Samples::of(times, |time| *time);
-        let cells = [
-            shown(times.median(), seconds),
-            times.to_floor(&floor),
-            shown(times.percentile_99(), seconds),
-        ];
-        table.row(&contestant.name, cells);
-    }
+    let mut table = latencies(title, &all, |contestant| &contestant.name);
     table.note("goal: onit 1.2 × what the static tini takes");
     table.print();
 }

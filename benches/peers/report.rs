@@ -11,11 +11,22 @@ const ALLOWANCE: Duration = Duration::from_secs(4);
 pub(crate) fn contest<C, M>(
     rounds: usize,
     contestants: Vec<C>,
+    measure: impl FnMut(&C) -> Option<M>,
+) -> Vec<(C, Vec<M>)> {
+    paced_contest(rounds, || {}, contestants, measure)
+}
+
+/// The same, with something to be waited for before each round.
+pub(crate) fn paced_contest<C, M>(
+    rounds: usize,
+    mut wait: impl FnMut(),
+    contestants: Vec<C>,
     mut measure: impl FnMut(&C) -> Option<M>,
 ) -> Vec<(C, Vec<M>)> {
     let mut all: Vec<(C, Vec<M>)> = contestants.into_iter().map(|one| (one, Vec::new())).collect();
     let mut left = vec![ALLOWANCE; all.len()];
     for _ in 0..rounds {
+        wait();
         for ((contestant, measured), left) in all.iter_mut().zip(&mut left) {
             if left.is_zero() {
                 continue;
@@ -42,14 +53,16 @@ impl Samples {
         Self(sorted)
     }
 
-    /// The one in the middle.
+    /// The one in the middle, or what lies between the two in the middle.
     pub(crate) fn median(&self) -> Option<f64> {
-        self.0.get(self.0.len() / 2).copied()
+        let upper = *self.0.get(self.0.len() / 2)?;
+        let lower = *self.0.get((self.0.len() - 1) / 2)?;
+        Some(f64::midpoint(lower, upper))
     }
 
     /// The one that 99 of 100 do not exceed.
     pub(crate) fn percentile_99(&self) -> Option<f64> {
-        self.0.get(self.0.len().saturating_sub(1) * 99 / 100).copied()
+        self.0.get(self.0.len() * 99 / 100).copied()
     }
 
     pub(crate) fn longest(&self) -> Option<f64> {
@@ -80,6 +93,34 @@ impl Samples {
             _ => NOTHING.to_owned(),
         }
     }
+}
+
+/// What was measured of the floor: it is the first contestant.
+pub(crate) fn floor_of<C, M>(all: &[(C, Vec<M>)], number: impl Fn(&M) -> f64) -> Samples {
+    all.first().map_or(Samples::default(), |(_, measured)| Samples::of(measured, number))
+}
+
+/// A table of how long one and the same thing took again and again.
+pub(crate) fn latencies<C>(
+    title: String,
+    all: &[(C, Vec<f64>)],
+    name: impl Fn(&C) -> &str,
+) -> Table {
+    let head = ["", "median", "to the floor", "99 of 100", "longest", "measured"];
+    let mut table = Table::new(title, &head);
+    let floor = floor_of(all, |time| *time);
+    for (contestant, times) in all {
+        let times = Samples::of(times, |time| *time);
+        let cells = [
+            shown(times.median(), seconds),
+            times.to_floor(&floor),
+            shown(times.percentile_99(), seconds),
+            shown(times.longest(), seconds),
+            times.count().to_string(),
+        ];
+        table.row(name(contestant), cells);
+    }
+    table
 }
 
 /// A cell of what was not measured; a note below the table says why.

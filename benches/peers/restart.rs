@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use crate::floor;
 use crate::peer::{Part, sleeper};
 use crate::processes::Census;
-use crate::report::{Samples, Table, contest, seconds, shown};
+use crate::report::{latencies, paced_contest};
 use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
@@ -22,10 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn run(workshop: &Workshop) {
     let kills = workshop.rounds(KILLS);
     let title = format!("Restart after a KILL, {kills} times, after {UP:?} of being up");
-    let head = ["", "median", "to the floor", "longest", "returned"];
-    let mut table = Table::new(title, &head);
     let task = workshop.sleepers(1);
     let mut running = Vec::new();
+    let mut notes = vec!["goal: 1.3 ×".to_owned()];
     let floor = workshop.floor("wait, vfork, exec", floor::KEEP);
     for contestant in std::iter::once(floor).chain(workshop.peers(Part::Services)) {
         let mut census = Census::from_now_on(sleeper());
@@ -34,31 +33,14 @@ pub(crate) fn run(workshop: &Workshop) {
         if census.wait_for(1) {
             running.push((contestant.name, one));
         } else {
-            table.note(format!("{} did not start it", contestant.name));
+            notes.push(format!("{} did not start it", contestant.name));
         }
     }
-    let mut up = Instant::now();
-    let all = contest(kills, running, |(name, running)| {
-        // The floor comes first, and everybody is killed once a round: all are up since then.
-        if name.starts_with("floor") {
-            std::thread::sleep(UP.saturating_sub(up.elapsed()));
-            up = Instant::now();
-        }
-        measure(running)
-    });
-    let floor = all.first().map_or(Samples::default(), |(_, times)| Samples::of(times, |it| *it));
-    for ((name, _), times) in &all {
-        let times = Samples::of(times, |time| *time);
-        let cells = [
-            shown(times.median(), seconds),
-            times.to_floor(&floor),
-            shown(times.longest(), seconds),
-            times.count().to_string(),
-        ];
-        table.row(name, cells);
-    }
-    table.note("who takes long is killed less often");
-    table.note("goal: 1.3 ×");
+    // Everybody is killed once a round, and up again when the next one begins.
+    let wait = || std::thread::sleep(UP);
+    let all = paced_contest(kills, wait, running, |(_, running)| measure(running));
+    let mut table = latencies(title, &all, |(name, _)| name);
+    notes.into_iter().for_each(|note| table.note(note));
     table.print();
 }
 

@@ -8,7 +8,7 @@ use crate::answer::{ANSWER, heard};
 use crate::clock;
 use crate::floor;
 use crate::peer::{Log, Part, Task};
-use crate::report::{Samples, Table, contest, seconds, shown};
+use crate::report::{contest, latencies};
 use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
@@ -20,8 +20,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(crate) fn run(workshop: &Workshop) {
     let signals = workshop.rounds(SIGNALS);
     let title = format!("From a signal to PID 1 to the handler of its command, {signals} times");
-    let head = ["", "median", "to the floor", "99 of 100", "longest"];
-    let mut table = Table::new(title, &head);
     let task = Task { commands: vec![workshop.actor(ANSWER, &[])], log: Log::Silent };
     let floor = workshop.floor("sigwait, kill", floor::INIT);
     let mut running = Vec::new();
@@ -40,17 +38,7 @@ pub(crate) fn run(workshop: &Workshop) {
         let came = heard(&mut &*answers)?;
         Some(came.saturating_sub(sent).as_secs_f64())
     });
-    let floor = all.first().map_or(Samples::default(), |(_, times)| Samples::of(times, |it| *it));
-    for ((name, ..), times) in &all {
-        let times = Samples::of(times, |time| *time);
-        let cells = [
-            shown(times.median(), seconds),
-            times.to_floor(&floor),
-            shown(times.percentile_99(), seconds),
-            shown(times.longest(), seconds),
-        ];
-        table.row(name, cells);
-    }
+    let mut table = latencies(title, &all, |(name, ..)| name);
     table.note("goal: onit 1.2 × what tini takes");
     table.print();
 }

@@ -9,7 +9,7 @@ use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
 /// Odd, so that the median is a measurement.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 pub(crate) fn run(workshop: &Workshop) {
     let contestants = || {

@@ -8,7 +8,7 @@ use crate::report::seconds;
 use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 pub(crate) fn run(workshop: &Workshop) {
     let mut notes = vec!["goal: 1.2 × with 1,000".to_owned()];
