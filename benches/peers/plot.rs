@@ -7,6 +7,7 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::peer::{PEERS, Part};
 use crate::workshop::Contestant;
 
 /// Where pictures go.
@@ -118,24 +119,24 @@ impl Picture {
         Ok(())
     }
 
-    /// Of each line: floors are grey and dashed, onit has a colour of its own.
+    /// Of each line: floors are grey and dashed, onit has a colour of its own, and every other peer
+    /// looks the same in all pictures.
     fn styles(&self) -> Vec<Style> {
-        let mut counts = [0; 3];
+        let (mut floors, mut ours) = (0, 0);
         let style = |line: &Line| {
-            let ours = line.name.starts_with("onit");
-            let kind = if line.is_floor {
-                0
-            } else if ours {
-                1
+            let is_ours = line.name.starts_with("onit");
+            let (colour, width, mark) = if line.is_floor {
+                floors += 1;
+                (GREY, 2, floors - 1)
+            } else if is_ours {
+                ours += 1;
+                (OURS, 3, ours - 1)
             } else {
-                2
-            };
-            let count = counts[kind];
-            counts[kind] += 1;
-            let (colour, width, mark) = match kind {
-                0 => (GREY, 2, count),
-                1 => (OURS, 3, count),
-                _ => (COLOURS[count % COLOURS.len()], 2, count / COLOURS.len() + count),
+                let peers = PEERS.iter().filter(|peer| !peer.takes_part_in(Part::Command));
+                let others = peers.filter(|peer| !peer.name.starts_with("onit"));
+                let place = others.map(|peer| peer.name).position(|name| name == line.name);
+                let place = place.unwrap_or(0);
+                (COLOURS[place % COLOURS.len()], 2, place / COLOURS.len() + place)
             };
             Style { colour, width, mark: MARKS[mark % MARKS.len()], is_dashed: line.is_floor }
         };
