@@ -31,6 +31,11 @@ impl Page {
         self.used == 0
     }
 
+    /// Forgets what comes after the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.used = self.used.min(length);
+    }
+
     /// Forgets it. The room stays.
     pub fn clear(&mut self) {
         self.used = 0;
@@ -70,6 +75,10 @@ mod tests {
         page.push(&long);
         assert_eq!(page.as_slice(), [&b"one "[..], &long].concat());
         assert_eq!(page.len(), 4 + long.len());
+        page.truncate(3);
+        assert_eq!(page.as_slice(), b"one");
+        page.truncate(4);
+        assert_eq!(page.len(), 3);
         page.clear();
         page.push(b"two");
         assert_eq!(page.as_slice(), b"two");

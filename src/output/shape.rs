@@ -177,6 +177,9 @@ impl Shape {
     /// Appends `content` as one line to `out`, or, where it is too long for one, its first piece,
     /// marked as such. Returns how much of `content` that was: all of it, or at least one byte.
     pub fn write(&self, content: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
+        if content.len() > self.room_for_any() && self.write_if_it_fits(content, stamp, out) {
+            return content.len();
+        }
         let (piece, close) = match self.cut(content).and_then(|at| content.get(..at)) {
             Some(piece) => (piece, self.close_partial),
             None => (content, self.close),
@@ -185,6 +188,24 @@ impl Shape {
         self.encode(piece, out);
         out.push(close);
         piece.len()
+    }
+
+    /// To find out where to cut takes far longer than to encode, and hardly a line has to be cut.
+    fn write_if_it_fits(&self, content: &[u8], stamp: &Stamp, out: &mut Page) -> bool {
+        let before = out.len();
+        if content.len() > self.room {
+            return false;
+        }
+        self.write_front(stamp, out);
+        let from = out.len();
+        self.encode(content, out);
+        let fits = out.len().saturating_sub(from) <= self.room;
+        if fits {
+            out.push(self.close);
+        } else {
+            out.truncate(before);
+        }
+        fits
     }
 
     fn encode(&self, content: &[u8], out: &mut Page) {
