@@ -74,7 +74,7 @@ use crate::supervisor::{Action, Ask, Dependents, Event, Wake};
 use above::Above;
 use berth::Berth;
 use channels::{Channels, Finding, Newline};
-use clock::Clock;
+use clock::{Clock, processor_time};
 use console::{Console, Streams};
 use control::Control;
 use kin::Kin;
@@ -555,15 +555,16 @@ impl Linux {
     /// Reaps whoever can be found to have ended. Says whether nobody is left at all.
     fn reap_all(&mut self, events: &mut Vec<Event>) -> bool {
         self.look_again = false;
-        for _ in 0..REAPS_A_TURN_MAX {
-            let before = self.now();
+        for found in 0..REAPS_A_TURN_MAX {
+            let before = processor_time();
             match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
                 Ok(Some(ended)) => self.reap_one(ended, events),
                 Ok(None) => {
-                    let now = self.now();
-                    if self.runs.are_many() {
-                        let pause = now.since(before).saturating_mul(SWEEP_SHARE);
-                        self.pause_until = now.after(pause.min(SWEEP_PAUSE_MAX));
+                    // Where some were found there may be more at once.
+                    if found == 0 && self.runs.are_many() {
+                        let took = processor_time().saturating_sub(before);
+                        let pause = took.saturating_mul(SWEEP_SHARE).min(SWEEP_PAUSE_MAX);
+                        self.pause_until = self.now().after(pause);
                     }
                     return false;
                 }
