@@ -830,6 +830,9 @@ impl Host for Linux {
         // A door that was closed for want of descriptors is opened again when something else has
         // happened: in the same turn it would only be closed again, and so on without end.
         let has_news = ready.iter().any(|(token, _)| *token != Token::Door);
+        // A service that has been executed before a signal came is to be up when the signal is
+        // heard, whichever the kernel tells first.
+        let is_signalled = ready.iter().any(|(token, _)| *token == Token::Signals);
         for (token, flags) in ready.drain(..) {
             match token {
                 Token::Door => {
@@ -864,16 +867,19 @@ impl Host for Linux {
                         events.push(Event::Announced { run });
                     }
                 }
-                Token::Signals => self.signals.take(|signal, sender, child| {
-                    if signal == Signal::CHLD {
-                        children = true;
-                        ended.extend(child);
-                    } else {
-                        continued |= signal == Signal::CONT;
-                        events.push(Event::Signalled { signal, sender });
-                    }
-                }),
+                Token::Signals => {}
             }
+        }
+        if is_signalled {
+            self.signals.take(|signal, sender, child| {
+                if signal == Signal::CHLD {
+                    children = true;
+                    ended.extend(child);
+                } else {
+                    continued |= signal == Signal::CONT;
+                    events.push(Event::Signalled { signal, sender });
+                }
+            });
         }
         self.ready = ready;
         if has_news {
