@@ -347,10 +347,16 @@ fn ask(
     }
 }
 
-/// The children of a process, as this namespace counts them; see proc_pid_children(5).
+/// The children of all threads of a process, as this namespace counts them; see
+/// proc_pid_children(5).
 fn children(pid: i32) -> Vec<i32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|it| fs::read_to_string(it.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn send(pid: i32, signal: nix::sys::signal::Signal) {
