@@ -2,7 +2,7 @@
 
 use crate::peer::Task;
 use crate::plot::{Line, Picture};
-use crate::report::{NOTHING, Samples, Table, contest};
+use crate::report::{NOTHING, Samples, Table, contest, seconds};
 use crate::workshop::{Contestant, Workshop};
 
 /// How many services there are.
@@ -17,6 +17,13 @@ pub(crate) struct Quantity<M> {
     pub(crate) unit: (&'static str, f64),
     pub(crate) number: fn(&M) -> f64,
     pub(crate) show: fn(f64) -> String,
+}
+
+impl Quantity<f64> {
+    /// How long it took.
+    pub(crate) fn time(title: &'static str, file: &'static str) -> Self {
+        Self { title, file, unit: ("ms", 1e-3), number: |took| *took, show: seconds }
+    }
 }
 
 /// A contest for each number of services; a table and, if wanted, a picture of each quantity.

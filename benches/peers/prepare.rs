@@ -79,21 +79,13 @@ pub(crate) fn runit(room: &Path, task: &Task) -> Words {
         write(&place.join("config"), "s10000000\nn5\n");
         format!("svlogd -l 8192 -b 65536 {}", place.display())
     };
-    match task.log {
-        Log::Silent => run_scripts(room, task, None),
-        Log::Console => return Err("svlogd writes into directories only"),
-        Log::Files => run_scripts(room, task, Some(&logger)),
-    }
+    run_scripts_with_files(room, task, &logger, "svlogd writes into directories only")?;
     words(&["runsvdir", &show(room)])
 }
 
 pub(crate) fn daemontools(room: &Path, task: &Task) -> Words {
     let logger = |place: &Path| format!("multilog s10000000 n5 {}", place.display());
-    match task.log {
-        Log::Silent => run_scripts(room, task, None),
-        Log::Console => return Err("multilog writes into directories only"),
-        Log::Files => run_scripts(room, task, Some(&logger)),
-    }
+    run_scripts_with_files(room, task, &logger, "multilog writes into directories only")?;
     words(&["svscan", &show(room)])
 }
 
@@ -200,6 +192,21 @@ pub(crate) fn horust(room: &Path, task: &Task) -> Words {
 
 /// A directory a service with its `run`, and perhaps one of its logger, as s6, runit and
 /// daemontools have it. The logger is told where its files go.
+/// For a logger that has no other way; `why` it cannot write to the console.
+fn run_scripts_with_files(
+    room: &Path,
+    task: &Task,
+    logger: &dyn Fn(&Path) -> String,
+    why: &'static str,
+) -> Result<(), &'static str> {
+    match task.log {
+        Log::Silent => run_scripts(room, task, None),
+        Log::Console => return Err(why),
+        Log::Files => run_scripts(room, task, Some(logger)),
+    }
+    Ok(())
+}
+
 fn run_scripts(room: &Path, task: &Task, logger: Option<&dyn Fn(&Path) -> String>) {
     for (service, command) in task.commands.iter().enumerate() {
         let folder = room.join(format!("s{service}"));

@@ -4,7 +4,6 @@ use crate::by_services::{self, Quantity};
 use crate::floor;
 use crate::peer::{Part, Task, sleeper};
 use crate::processes::Census;
-use crate::report::seconds;
 use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
@@ -17,13 +16,7 @@ pub(crate) fn run(workshop: &Workshop) {
         let vfork = workshop.floor("vfork, exec", floor::VFORK);
         [vec![fork, vfork], workshop.peers(Part::Services)].concat()
     };
-    let quantity = Quantity {
-        title: "Start of so many services",
-        file: "start",
-        unit: ("ms", 1e-3),
-        number: |took: &f64| *took,
-        show: seconds,
-    };
+    let quantity = Quantity::time("Start of so many services", "start");
     let notes = ["to the faster floor; goal: 1.2 × with 1,000"];
     by_services::run(workshop, workshop.rounds(ROUNDS), contestants, measure, &[quantity], &notes);
 }

@@ -4,7 +4,6 @@ use crate::by_services::{self, Quantity};
 use crate::floor;
 use crate::peer::{Part, Task, sleeper};
 use crate::processes::{Census, PATIENCE};
-use crate::report::seconds;
 use crate::running::{Output, Running};
 use crate::workshop::Workshop;
 
@@ -20,13 +19,7 @@ pub(crate) fn run(workshop: &Workshop) {
         let orderly = orderly.filter(|peer| peer.not_orderly().is_none());
         std::iter::once(workshop.floor("kill and wait", floor::STOP)).chain(orderly).collect()
     };
-    let quantity = Quantity {
-        title: "Stop of so many services",
-        file: "stop",
-        unit: ("ms", 1e-3),
-        number: |took: &f64| *took,
-        show: seconds,
-    };
+    let quantity = Quantity::time("Stop of so many services", "stop");
     let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
     by_services::run(workshop, workshop.rounds(ROUNDS), contestants, measure, &[quantity], &notes);
 }

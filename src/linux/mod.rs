@@ -122,11 +122,9 @@ pub struct Linux {
     oom_kills: Option<u64>,
     /// Whether [`Event::Alone`] is wanted.
     sweeping: bool,
-    /// Whether children are to be looked for although no CHLD came.
-    look_again: bool,
-    /// They are not looked for before this: the last look took long.
+    /// Children are not looked for before this: the last look took long.
     pause_until: Time,
-    /// They are to be looked for when the pause is over.
+    /// They are to be looked for then, although no CHLD comes.
     next_look: Option<Time>,
     /// What [`Host::perform`] found out.
     found: Vec<Event>,
@@ -209,7 +207,6 @@ impl Linux {
             has_proc: kin::proc_is_ours(),
             oom_kills: memory::oom_kills(),
             sweeping: false,
-            look_again: false,
             pause_until: Time::ZERO,
             next_look: None,
             found: Vec::new(),
@@ -471,7 +468,8 @@ impl Linux {
 
     fn sweep(&mut self, signal: Signal) {
         self.sweeping = true;
-        self.look_again = true;
+        self.pause_until = Time::ZERO;
+        self.next_look = Some(Time::ZERO);
         if self.is_init {
             send_to_everybody(signal);
         } else if self.has_proc {
@@ -536,13 +534,12 @@ impl Linux {
     /// there are pauses between two looks. Meanwhile only those are reaped who are known to have
     /// ended: of several that end at once CHLD tells of one at least.
     fn reap(&mut self, ended: &[i32], events: &mut Vec<Event>) {
-        const PEEK: i32 = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
         for pid in ended {
             if let Ok(Some(ended)) = wait_for(libc::P_PID, *pid, PEEK) {
                 self.reap_one(ended, events);
             }
         }
-        let is_pausing = self.now() < self.pause_until && !self.look_again;
+        let is_pausing = self.now() < self.pause_until;
         self.next_look = is_pausing.then_some(self.pause_until);
         let alone = !is_pausing && self.reap_all(events);
         self.clear_remains(alone, events);
@@ -554,10 +551,9 @@ impl Linux {
 
     /// Reaps whoever can be found to have ended. Says whether nobody is left at all.
     fn reap_all(&mut self, events: &mut Vec<Event>) -> bool {
-        self.look_again = false;
         for found in 0..REAPS_A_TURN_MAX {
             let before = processor_time();
-            match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
+            match wait_for(libc::P_ALL, 0, PEEK) {
                 Ok(Some(ended)) => self.reap_one(ended, events),
                 Ok(None) => {
                     // Where some were found there may be more at once.
@@ -573,7 +569,7 @@ impl Linux {
                 Err(_) => return true,
             }
         }
-        self.look_again = true;
+        self.next_look = Some(Time::ZERO);
         false
     }
 
@@ -808,7 +804,7 @@ impl Host for Linux {
 
     fn wait(&mut self, wake: Wake, events: &mut Vec<Event>) {
         events.append(&mut self.found);
-        let timeout = if self.look_again || !events.is_empty() {
+        let timeout = if !events.is_empty() {
             Some(Duration::ZERO)
         } else {
             match wake {
@@ -824,7 +820,7 @@ impl Host for Linux {
         if let Some(above) = &mut self.above {
             above.due(self.clock.now());
         }
-        let mut children = self.look_again || self.next_look.is_some_and(|at| at <= self.now());
+        let mut children = self.next_look.is_some_and(|at| at <= self.now());
         let mut ended = Vec::new();
         let mut continued = false;
         // A door that was closed for want of descriptors is opened again when something else has
@@ -934,6 +930,9 @@ struct Ended {
     pid: i32,
     exit: Exit,
 }
+
+/// To see who has ended and leave it there.
+const PEEK: i32 = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
 
 /// waitid(2), which unlike nix's names every signal, the realtime ones too.
 fn wait_for(kind: libc::idtype_t, pid: i32, flags: i32) -> Result<Option<Ended>, Errno> {

@@ -205,7 +205,7 @@ impl Pipe {
     }
 
     /// It is known to its relay by this name from now on. Says whether it was due before that.
-    fn is_named(&self, token: u64) -> bool {
+    fn name(&self, token: u64) -> bool {
         let mut ledger = lock(&self.ledger);
         ledger.token = Some(token);
         ledger.is_due = ledger.closing || !ledger.ends.is_empty();
@@ -221,7 +221,7 @@ impl Pipe {
     }
 
     /// It is about to be served.
-    fn is_served(&self) {
+    fn clear_due(&self) {
         lock(&self.ledger).is_due = false;
     }
 
@@ -324,7 +324,7 @@ impl Relay {
         let arrival = Arrival { token, pipe: Arc::clone(pipe), lines, ring, on_room };
         lock(&shared.arrivals).push(arrival);
         lock(&shared.pipes).insert(token, Arc::clone(pipe));
-        if pipe.is_named(token) {
+        if pipe.name(token) {
             lock(&shared.due).push(token);
             shared.wake();
         }
@@ -480,7 +480,7 @@ impl Worker {
         let due = std::mem::take(&mut *lock(&self.shared.due));
         for token in due {
             if let Some(stream) = self.streams.get(&token) {
-                stream.pipe.is_served();
+                stream.pipe.clear_due();
             }
             // Where there is more than is read at once, epoll says so.
             self.serve(token);

@@ -177,35 +177,21 @@ impl Shape {
     /// Appends `content` as one line to `out`, or, where it is too long for one, its first piece,
     /// marked as such. Returns how much of `content` that was: all of it, or at least one byte.
     pub fn write(&self, content: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
-        if content.len() > self.room_for_any() && self.write_if_it_fits(content, stamp, out) {
-            return content.len();
-        }
-        let (piece, close) = match self.cut(content).and_then(|at| content.get(..at)) {
-            Some(piece) => (piece, self.close_partial),
-            None => (content, self.close),
-        };
-        self.write_front(stamp, out);
-        self.encode(piece, out);
-        out.push(close);
-        piece.len()
-    }
-
-    /// To find out where to cut takes far longer than to encode, and hardly a line has to be cut.
-    fn write_if_it_fits(&self, content: &[u8], stamp: &Stamp, out: &mut Page) -> bool {
-        let before = out.len();
-        if content.len() > self.room {
-            return false;
-        }
         self.write_front(stamp, out);
         let from = out.len();
-        self.encode(content, out);
-        let fits = out.len().saturating_sub(from) <= self.room;
-        if fits {
-            out.push(self.close);
-        } else {
-            out.truncate(before);
+        // To find out where to cut takes far longer than to encode, and hardly a line has to be.
+        if content.len() <= self.room {
+            self.encode(content, out);
+            if out.len().saturating_sub(from) <= self.room {
+                out.push(self.close);
+                return content.len();
+            }
+            out.truncate(from);
         }
-        fits
+        let piece = content.get(..self.cut(content)).unwrap_or(content);
+        self.encode(piece, out);
+        out.push(self.close_partial);
+        piece.len()
     }
 
     fn encode(&self, content: &[u8], out: &mut Page) {
@@ -215,14 +201,11 @@ impl Shape {
         }
     }
 
-    /// Where `content` must be cut; none if it fits.
-    fn cut(&self, content: &[u8]) -> Option<usize> {
-        if content.len() <= self.room_for_any() {
-            return None;
-        }
+    /// Where `content`, which does not fit, must be cut.
+    fn cut(&self, content: &[u8]) -> usize {
         match self.encoding {
-            Encoding::Plain => Some(character_start(content, self.room_partial)),
-            Encoding::Json => json_cut(content, self.room, self.room_partial),
+            Encoding::Plain => character_start(content, self.room_partial),
+            Encoding::Json => json_cut(content, self.room_partial),
         }
     }
 
@@ -327,20 +310,19 @@ fn character_start(content: &[u8], at: usize) -> usize {
     (lowest..=at).rev().find(|at| !is_inside(*at)).unwrap_or(at)
 }
 
-/// Where the encoding of `content` must be cut so that it takes at most `room_partial`; none if it
-/// takes at most `room` as a whole.
-fn json_cut(content: &[u8], room: usize, room_partial: usize) -> Option<usize> {
+/// Where `content` must be cut so that its encoding takes at most `room`.
+fn json_cut(content: &[u8], room: usize) -> usize {
     let mut taken: usize = 0;
-    let mut at: usize = 0;
     let mut cut: usize = 0;
-    // A step is what must stay together: `from` bytes as they came, `to` bytes encoded.
+    // A step is what must stay together: `from` bytes as they came, `to` bytes encoded. Says
+    // whether there was room for it.
     let mut step = |from: usize, to: usize| {
         taken = taken.saturating_add(to);
-        at = at.saturating_add(from);
-        if taken <= room_partial {
-            cut = at;
+        let fits = taken <= room;
+        if fits {
+            cut = cut.saturating_add(from);
         }
-        taken > room
+        fits
     };
     for chunk in content.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -350,16 +332,16 @@ fn json_cut(content: &[u8], room: usize, room_partial: usize) -> Option<usize> {
                 Escaped::Short(_) => 2,
                 Escaped::Long => JSON_EXPANSION,
             });
-            if step(from, to) {
-                return Some(cut);
+            if !step(from, to) {
+                return cut;
             }
         }
         let invalid = chunk.invalid().len();
-        if invalid > 0 && step(invalid, REPLACEMENT.len()) {
-            return Some(cut);
+        if invalid > 0 && !step(invalid, REPLACEMENT.len()) {
+            return cut;
         }
     }
-    None
+    cut
 }
 
 #[derive(Clone, Copy)]
