@@ -22,7 +22,7 @@ pub struct Channels {
     /// Where it writes a newline when it is ready.
     pub newline: Option<OwnedFd>,
     /// What it writes, if it is a probe.
-    pub finding: Option<Finding>,
+    pub finding: Option<Box<Finding>>,
     /// It has been complained about what it says.
     pub complained: bool,
 }
@@ -76,7 +76,7 @@ impl Channels {
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let ear = self.ear.as_ref().map(Ear::descriptor);
         let newline = self.newline.as_ref().map(AsFd::as_fd);
-        let finding = self.finding.as_ref().map(Finding::descriptor);
+        let finding = self.finding.as_deref().map(Finding::descriptor);
         ear.into_iter().chain(newline).chain(finding)
     }
 }

@@ -271,7 +271,7 @@ impl Linux {
             Role::Probe { .. } => {
                 let (ours, probes) = channels::pipe()?;
                 streams = Streams { stdout: probes.as_raw_fd(), stderr: probes.as_raw_fd() };
-                channels.finding = Some(Finding::new(ours));
+                channels.finding = Some(Box::new(Finding::new(ours)));
                 theirs = Some(probes);
             }
             Role::BeforeStart { .. }
@@ -315,7 +315,7 @@ impl Linux {
             // Whether it was executed is then only known when it ends. That is late, but true.
             log::warn!("{}: cannot watch its start: {errno}", service.name);
         }
-        let start = Start::Pending { pipe: started.exec, attempt: started.attempt };
+        let start = Start::Pending { pipe: started.exec, attempt: Box::new(started.attempt) };
         Ok((started.pid.as_raw(), start, channels))
     }
 
@@ -339,7 +339,7 @@ impl Linux {
     /// there is nothing to watch.
     fn started_ours(&mut self, id: RunId, started: &Started) -> Start {
         match spawn::read_exec(started.exec.as_fd(), &started.attempt) {
-            ExecResult::Failed(failure) => Start::Failed(failure),
+            ExecResult::Failed(failure) => Start::Failed(Box::new(failure)),
             ExecResult::Pending | ExecResult::Executed => {
                 self.found.push(Event::Spawned { run: id });
                 Start::Executed
@@ -350,7 +350,7 @@ impl Linux {
     fn watch_channels(&self, id: RunId, channels: &Channels) {
         let ear = channels.ear.as_ref().map(|ear| (ear.descriptor(), Token::Notify(id)));
         let newline = channels.newline.as_ref().map(|pipe| (pipe.as_fd(), Token::Newline(id)));
-        let finding = channels.finding.as_ref();
+        let finding = channels.finding.as_deref();
         let finding = finding.map(|finding| (finding.descriptor(), Token::Finding(id)));
         for (descriptor, token) in ear.into_iter().chain(newline).chain(finding) {
             if let Err(errno) = self.reactor.watch(descriptor, token) {
@@ -411,7 +411,7 @@ impl Linux {
             // Told when its process is reaped, so that nothing of the run is left.
             ExecResult::Failed(failure) => {
                 self.reactor.forget(pipe.as_fd());
-                run.start = Start::Failed(failure);
+                run.start = Start::Failed(Box::new(failure));
             }
         }
     }
@@ -603,7 +603,7 @@ impl Linux {
         }
         match run.start {
             Start::Failed(failure) => {
-                events.push(Event::SpawnFailed { run: id, failure });
+                events.push(Event::SpawnFailed { run: id, failure: *failure });
                 return;
             }
             Start::Pending { .. } => events.push(Event::Spawned { run: id }),

@@ -77,7 +77,7 @@ struct Ledger {
     /// It is among those the relay is to serve.
     is_due: bool,
     /// What is looked for in the bytes.
-    lookout: Option<Lookout>,
+    lookout: Option<Box<Lookout>>,
 }
 
 /// What came out of a pipe at once.
@@ -171,7 +171,7 @@ impl Pipe {
     pub fn look_for(&self, lookout: Option<Lookout>) {
         let mut ledger = lock(&self.ledger);
         let unread = u64::try_from(self.unread()).unwrap_or(0);
-        ledger.lookout = lookout.map(|lookout| lookout.skipping(unread));
+        ledger.lookout = lookout.map(|lookout| Box::new(lookout.skipping(unread)));
     }
 
     /// Makes the end to write to blocking again. A program that made it non-blocking did so for all
@@ -522,7 +522,7 @@ impl Worker {
         let bytes = self.buffer.get(from..taken.bytes).unwrap_or_default();
         // Before it is written out: a sink that is stuck is the moment when somebody wants to see
         // what there is.
-        if let (Some(ring), false) = (&stream.ring, bytes.is_empty()) {
+        if let Some(ring) = &stream.ring {
             ring.push(bytes, nanoseconds);
         }
         self.outlet.feed(&mut stream.lines, bytes);

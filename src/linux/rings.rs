@@ -27,7 +27,8 @@ pub struct Rings {
 /// The recent output of one stream.
 #[derive(Debug)]
 pub struct SharedRing {
-    ring: Mutex<Ring>,
+    /// None before anything was written: many streams stay silent.
+    ring: Mutex<Option<Box<Ring>>>,
     /// How many bytes it may keep; grows with use, up to [`RING_BYTES_MAX`].
     limit: AtomicUsize,
     common: Arc<Common>,
@@ -112,6 +113,9 @@ impl Rings {
 impl SharedRing {
     /// Takes what was written.
     pub fn push(&self, bytes: &[u8], nanoseconds: u64) {
+        if bytes.is_empty() {
+            return;
+        }
         self.change(bytes.len(), |ring, limit, counting| {
             ring.push(bytes, nanoseconds, limit, counting);
         });
@@ -119,32 +123,35 @@ impl SharedRing {
 
     /// Ends the line that has been begun, if there is one: a run has ended.
     pub fn end_line(&self, nanoseconds: u64) {
-        self.change(1, |ring, limit, counting| ring.end_line(nanoseconds, limit, counting));
+        if lock(&self.ring).is_some() {
+            self.change(1, |ring, limit, counting| ring.end_line(nanoseconds, limit, counting));
+        }
     }
 
     /// From here on everything is new.
     #[must_use]
     pub fn end(&self) -> Cursor {
-        lock(&self.ring).end()
+        lock(&self.ring).as_deref().map(Ring::end).unwrap_or_default()
     }
 
     /// Before the last `lines` lines, or before all that are kept.
     #[must_use]
     pub fn before_last(&self, lines: Option<usize>) -> Cursor {
-        lock(&self.ring).before_last(lines)
+        lock(&self.ring).as_deref().map(|ring| ring.before_last(lines)).unwrap_or_default()
     }
 
     /// The next line at `cursor`, which moves behind it.
     pub fn next(&self, cursor: &mut Cursor) -> Option<Line> {
-        lock(&self.ring).next(cursor)
+        lock(&self.ring).as_deref()?.next(cursor)
     }
 
     fn change(&self, more: usize, change: impl FnOnce(&mut Ring, usize, bool)) {
         let followed = self.common.followers.load(Ordering::SeqCst) > 0;
-        let mut ring = lock(&self.ring);
+        let mut place = lock(&self.ring);
+        let ring = place.get_or_insert_default();
         let limit = self.grown(ring.len().saturating_add(more));
-        change(&mut ring, limit, followed);
-        drop(ring);
+        change(ring, limit, followed);
+        drop(place);
         if followed {
             self.common.wake_up();
         }
@@ -202,7 +209,7 @@ mod tests {
         }
         assert!(rings.common.used.load(Ordering::Relaxed) <= RINGS_BYTES_MAX);
         let last = rings.of(&source(many));
-        assert_eq!(lock(&last.ring).len(), RING_BYTES_MIN);
+        assert_eq!(lock(&last.ring).as_ref().unwrap().len(), RING_BYTES_MIN);
         drop(last);
         for number in 1..=many {
             rings.forget(&source(number).0);

@@ -36,13 +36,13 @@ pub enum Start {
     Pending {
         /// Where the outcome comes.
         pipe: OwnedFd,
-        /// What is being tried.
-        attempt: Attempt,
+        /// What is being tried. Apart, as nothing of it is needed from the exec on.
+        attempt: Box<Attempt>,
     },
     /// It has been executed.
     Executed,
     /// It could not be executed, and its process is about to end.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 /// A run whose process has ended, while others of it may live.

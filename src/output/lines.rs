@@ -11,15 +11,13 @@ pub struct Lines {
     shape: Shape,
     /// The beginning of a line. Never longer than what makes one line of this shape.
     tail: Vec<u8>,
-    /// What stands before each line of now: put together once for all that come at once.
-    front: Page,
 }
 
 impl Lines {
     /// Lines of this shape.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
-        Self { shape, tail: Vec::new(), front: Page::default() }
+        Self { shape, tail: Vec::new() }
     }
 
     /// The shape of these lines.
@@ -40,11 +38,9 @@ impl Lines {
     /// left. Returns how many bytes were taken.
     pub fn push(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
         let mut rest = bytes;
-        self.front.clear();
-        self.shape.write_front(stamp, &mut self.front);
         while !rest.is_empty() && out.len() < OUT_BYTES {
             if self.tail.is_empty() {
-                let taken = copy_lines(rest, &self.shape, self.front.as_slice(), out);
+                let taken = copy_lines(rest, &self.shape, stamp, out);
                 rest = rest.get(taken..).unwrap_or_default();
                 if out.len() >= OUT_BYTES || rest.is_empty() {
                     break;
@@ -125,12 +121,13 @@ impl Lines {
     }
 }
 
-/// Copies the whole lines that `bytes` begins with, each behind `front`, as long as none could be
-/// too long: what nearly all lines are, and so the innermost loop of all. Returns how many bytes
-/// those are.
-fn copy_lines(bytes: &[u8], shape: &Shape, front: &[u8], out: &mut Page) -> usize {
+/// Copies the whole lines that `bytes` begins with as long as none could be too long: what nearly
+/// all lines are, and so the innermost loop of all. Returns how many bytes those are.
+fn copy_lines(bytes: &[u8], shape: &Shape, stamp: &Stamp, out: &mut Page) -> usize {
     let most = shape.room_for_any().saturating_add(1);
     let is_bare = shape.is_bare();
+    // What stands before each line of now: put together once for all that come at once.
+    let mut front = 0..0;
     let mut from = 0usize;
     for end in memchr_iter(b'\n', bytes) {
         let after = end.saturating_add(1);
@@ -138,7 +135,13 @@ fn copy_lines(bytes: &[u8], shape: &Shape, front: &[u8], out: &mut Page) -> usiz
         if line.len() > most || out.len() >= OUT_BYTES {
             break;
         }
-        out.push(front);
+        if front.is_empty() {
+            let at = out.len();
+            shape.write_front(stamp, out);
+            front = at..out.len();
+        } else {
+            out.repeat(front.clone());
+        }
         if is_bare {
             out.push(line);
         } else {

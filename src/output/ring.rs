@@ -30,7 +30,7 @@ struct Mark {
 }
 
 /// How far somebody has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// The place of the next byte.
     place: u64,

@@ -32,18 +32,47 @@ pub enum Stream {
 /// The look of the lines of one stream: `open`, the time, `head`, the content, `close`.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    open: &'static [u8],
+    frame: &'static Frame,
     timestamps: bool,
-    head: Vec<u8>,
-    close: &'static [u8],
-    /// Closes every piece of a line but the last.
-    close_partial: &'static [u8],
-    encoding: Encoding,
+    head: Box<[u8]>,
     /// What is left of the longest line for the encoded content of a whole line.
     room: usize,
     /// The same for a piece that is not the last.
     room_partial: usize,
 }
+
+/// What lines of one form have in common, whoever they come from.
+#[derive(Debug)]
+struct Frame {
+    open: &'static [u8],
+    close: &'static [u8],
+    /// Closes every piece of a line but the last.
+    close_partial: &'static [u8],
+    encoding: Encoding,
+}
+
+static TEXT: Frame =
+    Frame {
+        open: b"", close: b"\n", close_partial: " …\n".as_bytes(), encoding: Encoding::Plain
+    };
+
+/// A text that began with the escape sequence of a colour.
+static COLOURED: Frame = Frame {
+    open: b"",
+    close: b"\x1b[0m\n",
+    close_partial: " …\x1b[0m\n".as_bytes(),
+    encoding: Encoding::Plain,
+};
+
+static JSON: Frame = Frame {
+    open: b"{\"time\":\"",
+    close: b"\"}\n",
+    close_partial: b"\",\"partial\":true}\n",
+    encoding: Encoding::Json,
+};
+
+static RAW: Frame =
+    Frame { open: b"", close: b"\n", close_partial: b"\n", encoding: Encoding::Plain };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
@@ -70,7 +99,7 @@ impl Shape {
                 } else {
                     format!("{service} | ")
                 };
-                Self::text(style, &name, b"\n", " …\n".as_bytes())
+                Self::text(style, &name, &TEXT)
             }
             Format::Json => {
                 let stream = stream.as_str();
@@ -88,13 +117,8 @@ impl Shape {
         let escape = if style.colours { escape(level) } else { None };
         match style.format {
             Format::Text | Format::Raw => match escape {
-                Some(escape) => Self::text(
-                    style,
-                    &format!("{escape}{name} | "),
-                    b"\x1b[0m\n",
-                    " …\x1b[0m\n".as_bytes(),
-                ),
-                None => Self::text(style, &format!("{name} | "), b"\n", " …\n".as_bytes()),
+                Some(escape) => Self::text(style, &format!("{escape}{name} | "), &COLOURED),
+                None => Self::text(style, &format!("{name} | "), &TEXT),
             },
             Format::Json => {
                 let (stream, level) = (Stream::Stderr.as_str(), word(level));
@@ -111,22 +135,12 @@ impl Shape {
     /// Lines as they came.
     #[must_use]
     pub fn raw(max_line: usize) -> Self {
-        Self {
-            open: b"",
-            timestamps: false,
-            head: Vec::new(),
-            close: b"\n",
-            close_partial: b"\n",
-            encoding: Encoding::Plain,
-            room: 0,
-            room_partial: 0,
-        }
-        .measured(max_line)
+        Self::measured(&RAW, false, Vec::new(), max_line)
     }
 
     /// Appends what stands before the content of a line.
     pub fn write_front(&self, stamp: &Stamp, out: &mut Page) {
-        out.push(self.open);
+        out.push(self.frame.open);
         if self.timestamps {
             out.push(stamp.as_bytes());
         }
@@ -136,20 +150,20 @@ impl Shape {
     /// Whether what follows the front is the line as it came, with its end.
     #[must_use]
     pub fn is_bare(&self) -> bool {
-        self.encoding == Encoding::Plain && self.close == b"\n"
+        self.frame.encoding == Encoding::Plain && self.frame.close == b"\n"
     }
 
     /// Appends what follows the front for `line`, which fits and still has its end.
     pub fn write_line(&self, line: &[u8], out: &mut Page) {
         let (_, content) = line.split_last().unwrap_or((&b'\n', line));
         self.encode(self.trimmed(content), out);
-        out.push(self.close);
+        out.push(self.frame.close);
     }
 
     /// Longest content that makes one line whatever it is, in bytes as they came.
     #[must_use]
     pub fn room_for_any(&self) -> usize {
-        match self.encoding {
+        match self.frame.encoding {
             Encoding::Plain => self.room,
             Encoding::Json => self.room / JSON_EXPANSION,
         }
@@ -165,7 +179,7 @@ impl Shape {
     /// The content of a complete line without what only marked its end.
     #[must_use]
     pub fn trimmed<'a>(&self, content: &'a [u8]) -> &'a [u8] {
-        match self.encoding {
+        match self.frame.encoding {
             Encoding::Plain => content,
             Encoding::Json => match content.split_last() {
                 Some((b'\r', content)) => content,
@@ -183,19 +197,19 @@ impl Shape {
         if content.len() <= self.room {
             self.encode(content, out);
             if out.len().saturating_sub(from) <= self.room {
-                out.push(self.close);
+                out.push(self.frame.close);
                 return content.len();
             }
             out.truncate(from);
         }
         let piece = content.get(..self.cut(content)).unwrap_or(content);
         self.encode(piece, out);
-        out.push(self.close_partial);
+        out.push(self.frame.close_partial);
         piece.len()
     }
 
     fn encode(&self, content: &[u8], out: &mut Page) {
-        match self.encoding {
+        match self.frame.encoding {
             Encoding::Plain => out.push(content),
             Encoding::Json => encode(content, out),
         }
@@ -203,54 +217,36 @@ impl Shape {
 
     /// Where `content`, which does not fit, must be cut.
     fn cut(&self, content: &[u8]) -> usize {
-        match self.encoding {
+        match self.frame.encoding {
             Encoding::Plain => character_start(content, self.room_partial),
             Encoding::Json => json_cut(content, self.room_partial),
         }
     }
 
-    fn text(style: Style, name: &str, close: &'static [u8], close_partial: &'static [u8]) -> Self {
+    fn text(style: Style, name: &str, frame: &'static Frame) -> Self {
         let gap = if style.timestamps { " " } else { "" };
-        Self {
-            open: b"",
-            timestamps: style.timestamps,
-            head: [gap, name].concat().into_bytes(),
-            close,
-            close_partial,
-            encoding: Encoding::Plain,
-            room: 0,
-            room_partial: 0,
-        }
-        .measured(style.max_line)
+        let head = [gap, name].concat().into_bytes();
+        Self::measured(frame, style.timestamps, head, style.max_line)
     }
 
     /// Names and words need no escape: they are letters, digits and `_ . @ -`.
     fn json(style: Style, members: &str) -> Self {
-        Self {
-            open: b"{\"time\":\"",
-            timestamps: true,
-            head: ["\",", members, ",\"message\":\""].concat().into_bytes(),
-            close: b"\"}\n",
-            close_partial: b"\",\"partial\":true}\n",
-            encoding: Encoding::Json,
-            room: 0,
-            room_partial: 0,
-        }
-        .measured(style.max_line)
+        let head = ["\",", members, ",\"message\":\""].concat().into_bytes();
+        Self::measured(&JSON, true, head, style.max_line)
     }
 
-    fn measured(mut self, max_line: usize) -> Self {
-        let stamp = if self.timestamps { Stamp::BYTES } else { 0 };
+    fn measured(frame: &'static Frame, timestamps: bool, head: Vec<u8>, max_line: usize) -> Self {
+        let stamp = if timestamps { Stamp::BYTES } else { 0 };
         let left = max_line
             .clamp(LINE_BYTES_MIN, LINE_BYTES_MAX)
-            .saturating_sub(self.open.len())
+            .saturating_sub(frame.open.len())
             .saturating_sub(stamp)
-            .saturating_sub(self.head.len());
+            .saturating_sub(head.len());
         // The smallest line has room for the longest name with all that goes with it, so that at
         // least one character is left for each piece; the tests hold it to that.
-        self.room = left.saturating_sub(self.close.len()).max(JSON_EXPANSION);
-        self.room_partial = left.saturating_sub(self.close_partial.len()).max(JSON_EXPANSION);
-        self
+        let without = |close: &[u8]| left.saturating_sub(close.len()).max(JSON_EXPANSION);
+        let (room, room_partial) = (without(frame.close), without(frame.close_partial));
+        Self { frame, timestamps, head: head.into(), room, room_partial }
     }
 }
 
