@@ -13,9 +13,9 @@ use crate::limits::{
     VALUE_BYTES_MAX, VALUES_BYTES_MAX,
 };
 use crate::service::{
-    Argv, Backoff, Capability, Condition, Consequence, Environment, ExitArguments, Format, Inherit,
-    Kind, Leftovers, Limit, Limits, Log, LogTarget, Name, Pattern, Place, Problem, Resource,
-    Restart, Rotation, Scope, Signal, Spec, Stop, StopStep, SuccessCode, Who,
+    Argv, Attributes, Backoff, Capability, Condition, Consequence, Environment, ExitArguments,
+    Format, Hooks, Inherit, Kind, Leftovers, Limit, Limits, Log, LogTarget, Name, Pattern, Place,
+    Problem, Resource, Restart, Rotation, Scope, Signal, Spec, Stop, StopStep, SuccessCode, Who,
 };
 
 /// A service that is right by itself. Whether it fits the others is yet to be seen.
@@ -126,11 +126,11 @@ impl<'a> Check<'a> {
         let log = self.log(&mut consumers);
         let listen = self.listen(family.unwrap_or(&default.name), kind, place);
         let spec = Spec {
-            ready: self.ready(kind, &log, listen.len(), place),
-            health: self.health(kind, place),
-            reload: self.reload(kind, place),
+            ready: self.ready(kind, &log, listen.len(), place).map(Box::new),
+            health: self.health(kind, place).map(Box::new),
+            reload: self.reload(kind, place).map(Box::new),
             listen,
-            log,
+            log: log.into(),
             family: family.cloned(),
             place: Some(place.clone()),
             description: self.word("description").map(|word| word.value).unwrap_or_default(),
@@ -144,30 +144,36 @@ impl<'a> Check<'a> {
             on_failure: self
                 .choice("on_failure", "a consequence", &consequences)
                 .unwrap_or(default.on_failure),
-            backoff: self.backoff(),
-            stop: self.stop(),
-            before_start: self.commands("before_start"),
-            after_exit: self.commands("after_exit"),
-            after_exit_arguments: self
-                .choice("after_exit_arguments", "a kind of arguments", &EXIT_ARGUMENTS)
-                .unwrap_or_default(),
-            after_exit_timeout: self
-                .duration("after_exit_timeout")
-                .unwrap_or(Spec::AFTER_EXIT_TIMEOUT),
-            directory: self.path("directory"),
-            user: self.raw.values.get("user").and_then(|value| self.who(value)),
-            group: self.raw.values.get("group").and_then(|value| self.who(value)),
-            groups: self.groups(),
-            umask: self.umask(),
-            nice: self.nice(),
-            oom_score_adj: self.oom_score_adj(),
-            capabilities: self.capabilities(),
-            no_new_privileges: self.boolean("no_new_privileges").unwrap_or(false),
-            root: self.root(),
-            limits: self.limits(),
-            environment: self.environment(),
+            backoff: self.backoff().into(),
+            stop: self.stop().into(),
+            hooks: Hooks {
+                before_start: self.commands("before_start"),
+                after_exit: self.commands("after_exit"),
+                after_exit_arguments: self
+                    .choice("after_exit_arguments", "a kind of arguments", &EXIT_ARGUMENTS)
+                    .unwrap_or_default(),
+                after_exit_timeout: self
+                    .duration("after_exit_timeout")
+                    .unwrap_or(Hooks::AFTER_EXIT_TIMEOUT),
+            }
+            .into(),
+            attributes: Attributes {
+                directory: self.path("directory"),
+                user: self.raw.values.get("user").and_then(|value| self.who(value)),
+                group: self.raw.values.get("group").and_then(|value| self.who(value)),
+                groups: self.groups(),
+                umask: self.umask(),
+                nice: self.nice(),
+                oom_score_adj: self.oom_score_adj(),
+                capabilities: self.capabilities(),
+                no_new_privileges: self.boolean("no_new_privileges").unwrap_or(false),
+                root: self.root(),
+                limits: self.limits(),
+                pid_namespace: self.boolean("pid_namespace").unwrap_or(false),
+            }
+            .into(),
+            environment: self.environment().into(),
             timeout: self.timeout(kind, place),
-            pid_namespace: self.boolean("pid_namespace").unwrap_or(false),
             supervise: self.path("supervise"),
             forward_signals: self.forward_signals(),
             ..default

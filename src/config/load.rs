@@ -570,8 +570,10 @@ impl<'a> Loader<'a> {
         let is_for_all = spec.place.as_ref().is_some_and(|place| place.file != word.place.file);
         if is_own && is_for_all {
             // All write to it, says a file that holds for all: all but itself.
-            for target in std::iter::once(&mut spec.log.stdout).chain(&mut spec.log.stderr) {
-                if *target == LogTarget::Service(spec.name.clone()) {
+            let own = LogTarget::Service(spec.name.clone());
+            let log = &mut *spec.log;
+            for target in std::iter::once(&mut log.stdout).chain(&mut log.stderr) {
+                if *target == own {
                     *target = LogTarget::Console;
                 }
             }

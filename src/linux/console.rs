@@ -21,7 +21,7 @@ use super::relay::{Pipe, Relay, Sink, errno, lock};
 use super::rings::Rings;
 use crate::output::{Lines, Shape, Stream, Style};
 use crate::service::notify::printable;
-use crate::service::{Errno, Failure, Format, Level, Log, LogTarget, Name, RunId, Spec};
+use crate::service::{Errno, Failure, Format, Level, Log, LogTarget, Name, Rare, RunId, Spec};
 
 /// What is set for everything that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Console {
 #[derive(Debug)]
 struct Outputs {
     /// What was asked for.
-    log: Log,
+    log: Rare<Log>,
     stdout: Output,
     /// None: the same as `stdout`.
     stderr: Option<Output>,

@@ -268,8 +268,8 @@ fn queue(backlog: u32) -> Backlog {
 
 /// Gives a path to whom the file says, else to the user and group of the service.
 fn give(path: &Path, spec: &Spec, listen: &Listen) -> Result<(), Failure> {
-    let user = listen.user.as_ref().or(spec.user.as_ref());
-    let group = listen.group.as_ref().or(spec.group.as_ref());
+    let user = listen.user.as_ref().or(spec.attributes.user.as_ref());
+    let group = listen.group.as_ref().or(spec.attributes.group.as_ref());
     if user.is_none() && group.is_none() {
         return Ok(());
     }

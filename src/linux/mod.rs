@@ -590,7 +590,7 @@ impl Linux {
         let Some((id, run)) = known.and_then(|id| Some((id, self.runs.reaped(id)?))) else {
             return;
         };
-        if run.role == Role::Main && run.spec.after_exit_arguments == ExitArguments::S6 {
+        if run.role == Role::Main && run.spec.hooks.after_exit_arguments == ExitArguments::S6 {
             self.groups.insert(run.spec.name.clone(), ended.pid);
         }
         let is_ours = spawn::is_ours(&run.spec, run.role);

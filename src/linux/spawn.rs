@@ -192,20 +192,21 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
     )?;
     let tried = candidates.iter().map(|path| sheet.text(&[path.to_bytes()]));
     let tried: Vec<&CStr> = tried.collect::<Result<_, _>>()?;
-    let directory = spec.directory.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let directory =
+        spec.attributes.directory.as_deref().filter(|path| !path.as_os_str().is_empty());
     let directory_text = directory.map(|path| sheet.path(path)).transpose()?;
-    let root = spec.root.as_deref().map(|path| sheet.path(path)).transpose()?;
+    let root = spec.attributes.root.as_deref().map(|path| sheet.path(path)).transpose()?;
     // The working directory has to lie inside of it.
     let directory_text = match (root, directory_text) {
         (Some(_), None) if as_service => Some(c"/"),
         (_, text) => text,
     };
-    let oom_score_adj = spec.oom_score_adj.map(|score| score.to_string().into_bytes());
-    let capabilities = spec
-        .capabilities
-        .as_ref()
-        .map(|kept| kept.iter().fold(0u64, |bits, capability| bits | (1 << capability.number())));
-    let limits: &[Limit] = if as_service { &spec.limits } else { &[] };
+    let oom_score_adj = spec.attributes.oom_score_adj.map(|score| score.to_string().into_bytes());
+    let capabilities =
+        spec.attributes.capabilities.as_ref().map(|kept| {
+            kept.iter().fold(0u64, |bits, capability| bits | (1 << capability.number()))
+        });
+    let limits: &[Limit] = if as_service { &spec.attributes.limits } else { &[] };
     let system_limits: Vec<_> =
         limits.iter().map(|limit| (system(limit.resource), limit.soft, limit.hard)).collect();
     let attempted_limits = attempted_limits(order, limits);
@@ -253,15 +254,15 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
             Handover::Declared => close,
             Handover::Everything => Descriptors::Keep,
         },
-        umask: spec.umask.filter(|_| as_service).map(Mode::from_bits_truncate),
-        nice: spec.nice.filter(|_| as_service),
+        umask: spec.attributes.umask.filter(|_| as_service).map(Mode::from_bits_truncate),
+        nice: spec.attributes.nice.filter(|_| as_service),
         oom_score_adj: match oom_score_adj.filter(|_| as_service) {
             Some(score) => Some(sheet.place(&score)?),
             None => None,
         },
         root: root.filter(|_| as_service),
         capabilities: capabilities.filter(|_| as_service),
-        no_new_privileges: as_service && spec.no_new_privileges,
+        no_new_privileges: as_service && spec.attributes.no_new_privileges,
         limits: sheet.place(&system_limits)?,
         attempted_limits: sheet.place(&attempted_limits)?,
         groups: match groups {
@@ -279,7 +280,7 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         report: report.as_raw_fd(),
         leaves_from: None,
     })?;
-    let own_namespace = spec.pid_namespace && order.role == Role::Main;
+    let own_namespace = spec.attributes.pid_namespace && order.role == Role::Main;
     let flags = if own_namespace { libc::CLONE_NEWPID } else { 0 };
     // With everything handed over there is nothing to leave behind.
     let berth = order.berth.filter(|it| handover == Handover::Declared && it.is_usable());
@@ -308,13 +309,19 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         path,
         directory: directory.map(|path| path.display().to_string()),
         identity: identity_words(spec),
-        nice: spec.nice.unwrap_or_default(),
+        nice: spec.attributes.nice.unwrap_or_default(),
         limits: limits.to_vec(),
         oom_score: spec
+            .attributes
             .oom_score_adj
             .map(|it| format!("oom_score_adj to {it}"))
             .unwrap_or_default(),
-        root: spec.root.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        root: spec
+            .attributes
+            .root
+            .as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default(),
         capabilities: capability_words(spec),
     };
     Ok(Started { pid, exec, attempt })
@@ -461,7 +468,7 @@ const OWN_PROGRAM: &CStr = c"/proc/self/exe";
 fn command(spec: &Spec, role: Role) -> Result<Command<'_>, Failure> {
     let argv = match role {
         Role::Main => Some(&spec.command),
-        Role::BeforeStart { index } => spec.before_start.get(index),
+        Role::BeforeStart { index } => spec.hooks.before_start.get(index),
         Role::Probe { purpose, .. } => match probe(spec, purpose) {
             Some((Probe::Exec(argv), _)) => Some(argv),
             Some((probe, time)) => return Ok(Command::Ours(own_probe(probe, time))),
@@ -472,7 +479,7 @@ fn command(spec: &Spec, role: Role) -> Result<Command<'_>, Failure> {
             Some(ReloadBy::Signal(_)) | None => None,
         },
         Role::StopCommand { .. } => spec.stop.command.as_ref(),
-        Role::AfterExit { index, .. } => spec.after_exit.get(index),
+        Role::AfterExit { index, .. } => spec.hooks.after_exit.get(index),
     };
     let none = || Failure::known("run", role.to_string(), "the service has no such command");
     argv.map(Command::Theirs).ok_or_else(none)
@@ -498,9 +505,9 @@ fn own_probe(probe: &Probe, time: Duration) -> Argv {
 
 fn identity(spec: &Spec) -> Result<Option<Identity>, Failure> {
     let request = Request {
-        user: spec.user.as_ref(),
-        group: spec.group.as_ref(),
-        groups: spec.groups.as_deref(),
+        user: spec.attributes.user.as_ref(),
+        group: spec.attributes.group.as_ref(),
+        groups: spec.attributes.groups.as_deref(),
     };
     if request.user.is_none() && request.group.is_none() && request.groups.is_none() {
         return Ok(None);
@@ -509,7 +516,7 @@ fn identity(spec: &Spec) -> Result<Option<Identity>, Failure> {
 }
 
 fn capability_words(spec: &Spec) -> String {
-    let kept = spec.capabilities.iter().flatten();
+    let kept = spec.attributes.capabilities.iter().flatten();
     kept.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -525,7 +532,7 @@ fn identity_words(spec: &Spec) -> (&'static str, String) {
         Who::Number(number) => number.to_string(),
         Who::Named(name) => name.clone(),
     };
-    match (&spec.user, &spec.group, &spec.groups) {
+    match (&spec.attributes.user, &spec.attributes.group, &spec.attributes.groups) {
         (Some(user), _, _) => ("become user", text(user)),
         (None, Some(group), _) => ("join group", text(group)),
         (None, None, groups) => {
@@ -593,7 +600,7 @@ fn exit_arguments(order: &Order<'_>) -> Vec<Vec<u8>> {
         Exit::OutOfMemory => (None, Signal::KILL.number()),
     };
     let code = |otherwise: &str| code.map_or(otherwise.to_owned(), |code| code.to_string());
-    match order.spec.after_exit_arguments {
+    match order.spec.hooks.after_exit_arguments {
         ExitArguments::None => Vec::new(),
         ExitArguments::Runit => vec![code("-1").into(), signal.to_string().into()],
         ExitArguments::S6 => {
@@ -1187,7 +1194,7 @@ mod tests {
             }
             // Only the command has them.
             scene.spec.command = Scene::sleeping().spec.command;
-            scene.spec.before_start = vec![scene.spec.command.clone()];
+            scene.spec.hooks.before_start = vec![scene.spec.command.clone()];
             scene.role = Role::BeforeStart { index: 0 };
             let child = scene.run();
             assert_eq!(child.descriptors(), BTreeSet::from([0, 1, 2]));
@@ -1200,10 +1207,10 @@ mod tests {
         let mut scene = Scene::sleeping();
         let (_, hard) = getrlimit(System::RLIMIT_NOFILE).unwrap();
         let spec = &mut scene.spec;
-        spec.umask = Some(0o027);
-        spec.nice = Some(7);
-        spec.directory = Some("/proc".into());
-        spec.limits = vec![
+        spec.attributes.umask = Some(0o027);
+        spec.attributes.nice = Some(7);
+        spec.attributes.directory = Some("/proc".into());
+        spec.attributes.limits = vec![
             Limit { resource: Resource::Nofile, soft: 64, hard },
             Limit { resource: Resource::Core, soft: 0, hard: 0 },
         ];
@@ -1234,9 +1241,9 @@ mod tests {
         let bind = 1u64 << 10;
         let check = |user: Option<Who>, kept: &[&str], expected: u64| {
             let mut scene = Scene::sleeping();
-            scene.spec.user = user.clone();
+            scene.spec.attributes.user = user.clone();
             let kept = kept.iter().map(|name| Capability::from_name(name).unwrap());
-            scene.spec.capabilities = Some(kept.collect());
+            scene.spec.attributes.capabilities = Some(kept.collect());
             let child = scene.run();
             for set in ["CapBnd", "CapPrm", "CapEff", "CapAmb"] {
                 let found = u64::from_str_radix(&child.status(set), 16).unwrap();
@@ -1248,9 +1255,9 @@ mod tests {
             check(user, &[], 0);
         }
         let mut scene = Scene::sleeping();
-        scene.spec.user = Some(Who::Number(65534));
-        scene.spec.no_new_privileges = true;
-        scene.spec.oom_score_adj = Some(321);
+        scene.spec.attributes.user = Some(Who::Number(65534));
+        scene.spec.attributes.no_new_privileges = true;
+        scene.spec.attributes.oom_score_adj = Some(321);
         let child = scene.run();
         assert_eq!(child.status("NoNewPrivs"), "1");
         assert_eq!(child.text("oom_score_adj").trim(), "321");
@@ -1275,12 +1282,12 @@ mod tests {
             assert!(!failure.is_about_the_command());
         };
         check(
-            |spec| spec.root = Some("/no/such/root".into()),
+            |spec| spec.attributes.root = Some("/no/such/root".into()),
             "cannot change the root directory to /no/such/root: no such file or directory",
         );
         // As a child that has given up everything sees it: not even that it may give up.
         let mut scene = Scene::sleeping();
-        scene.spec.oom_score_adj = Some(5000);
+        scene.spec.attributes.oom_score_adj = Some(5000);
         let failure = scene.fail();
         let words = "cannot set oom_score_adj to 5000: invalid argument";
         assert_eq!(failure.to_string(), words);
@@ -1294,11 +1301,11 @@ mod tests {
             return;
         }
         let mut scene = Scene::sleeping();
-        scene.spec.root = Some("/usr".into());
+        scene.spec.attributes.root = Some("/usr".into());
         let child = scene.run();
         assert_eq!(child.link("root"), Path::new("/usr"));
         assert_eq!(child.link("cwd"), Path::new("/usr"));
-        scene.spec.directory = Some("/lib".into());
+        scene.spec.attributes.directory = Some("/lib".into());
         assert_eq!(scene.run().link("cwd"), Path::new("/usr/lib"));
     }
 
@@ -1320,9 +1327,9 @@ mod tests {
     #[test]
     fn a_user_is_become_or_refused() {
         let mut scene = Scene::sleeping();
-        scene.spec.user = Some(Who::Number(12_345));
-        scene.spec.group = Some(Who::Number(54_321));
-        scene.spec.groups = Some(vec![Who::Number(7)]);
+        scene.spec.attributes.user = Some(Who::Number(12_345));
+        scene.spec.attributes.group = Some(Who::Number(54_321));
+        scene.spec.attributes.groups = Some(vec![Who::Number(7)]);
         if is_root() {
             let child = scene.run();
             assert_eq!(child.status("Uid"), "12345 12345 12345 12345");
@@ -1331,7 +1338,7 @@ mod tests {
             assert_eq!(child.environment()["HOME"], "/");
             let directory = Scratch::new("private");
             fs::set_permissions(&directory.0, Permissions::from_mode(0o700)).unwrap();
-            scene.spec.directory = Some(directory.0.clone());
+            scene.spec.attributes.directory = Some(directory.0.clone());
             let expected =
                 format!("cannot change directory to {}: permission denied", directory.path(""));
             let expected = expected.replace("/:", ":");
@@ -1342,7 +1349,7 @@ mod tests {
         }
         // What we are already needs no capability, and changes nothing.
         let mut scene = Scene::sleeping();
-        scene.spec.user = Some(Who::Number(Own::now().uid));
+        scene.spec.attributes.user = Some(Who::Number(Own::now().uid));
         let own = text(Path::new("/proc/self/status"));
         let child = scene.run();
         for key in ["Uid", "Gid", "Groups"] {
@@ -1363,22 +1370,22 @@ mod tests {
             assert!(!failure.is_about_the_command(), "{expected}");
         };
         check(
-            &|scene| scene.spec.directory = Some("/missing".into()),
+            &|scene| scene.spec.attributes.directory = Some("/missing".into()),
             "cannot change directory to /missing: no such file or directory",
         );
         check(
-            &|scene| scene.spec.directory = Some("/etc/passwd".into()),
+            &|scene| scene.spec.attributes.directory = Some("/etc/passwd".into()),
             "cannot change directory to /etc/passwd: not a directory",
         );
         check(
-            &|scene| scene.spec.user = Some(Who::Named("no-such-user".into())),
+            &|scene| scene.spec.attributes.user = Some(Who::Named("no-such-user".into())),
             "cannot become user no-such-user: no user named `no-such-user` in /etc/passwd",
         );
         // More than fs.nr_open is refused to root, too.
         check(
             &|scene| {
                 let limit = Limit { resource: Resource::Nofile, soft: u64::MAX, hard: u64::MAX };
-                scene.spec.limits = vec![limit];
+                scene.spec.attributes.limits = vec![limit];
             },
             "cannot set limit nofile to unlimited: operation not permitted",
         );
@@ -1386,7 +1393,7 @@ mod tests {
             &|scene| {
                 let core = Limit { resource: Resource::Core, soft: 0, hard: 0 };
                 let stack = Limit { resource: Resource::Stack, soft: 2, hard: 1 };
-                scene.spec.limits = vec![core, stack];
+                scene.spec.attributes.limits = vec![core, stack];
             },
             "cannot set limit stack to 2, hard 1: invalid argument",
         );
@@ -1404,7 +1411,10 @@ mod tests {
             &format!("cannot read {file}:2: a NUL byte"),
         );
         if !is_root() {
-            check(&|scene| scene.spec.nice = Some(-5), "cannot set nice to -5: permission denied");
+            check(
+                &|scene| scene.spec.attributes.nice = Some(-5),
+                "cannot set nice to -5: permission denied",
+            );
         }
     }
 
@@ -1530,7 +1540,7 @@ mod tests {
 
         // An empty directory in it is the working directory, the service's.
         let mut here = scene("/missing:");
-        here.spec.directory = Some(scratch.path("good").into());
+        here.spec.attributes.directory = Some(scratch.path("good").into());
         assert_eq!(here.run().link("cwd"), Path::new(&scratch.path("good")));
         let many = scene(&":".repeat(PATH_DIRECTORIES_MAX)).fail();
         assert_eq!(many.to_string(), "cannot execute sleep: PATH has more than 1024 directories");
@@ -1542,13 +1552,13 @@ mod tests {
             let mut scene = Scene::new(&["/no/such/command"]);
             let sleep = Argv::new("/bin/sleep", vec!["1000"]);
             let spec = &mut scene.spec;
-            spec.before_start = vec![sleep.clone()];
-            spec.after_exit = vec![sleep.clone()];
+            spec.hooks.before_start = vec![sleep.clone()];
+            spec.hooks.after_exit = vec![sleep.clone()];
             spec.stop.command = Some(sleep);
-            spec.user = Some(Who::Named("no-such-user".into()));
-            spec.nice = Some(9);
-            spec.limits = vec![Limit { resource: Resource::Stack, soft: 2, hard: 1 }];
-            spec.directory = Some("/proc".into());
+            spec.attributes.user = Some(Who::Named("no-such-user".into()));
+            spec.attributes.nice = Some(9);
+            spec.attributes.limits = vec![Limit { resource: Resource::Stack, soft: 2, hard: 1 }];
+            spec.attributes.directory = Some("/proc".into());
             spec.environment.variables = vec![("PORT".into(), "1".into())];
             scene.environment = vec![("ONIT_SOCKET".into(), "/run/x".into())];
             scene.main_pid = Some(42);

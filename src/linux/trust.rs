@@ -49,12 +49,13 @@ fn paths(spec: &Spec) -> Vec<PathBuf> {
     let file = spec.place.as_ref().map(|place| PathBuf::from(&*place.file));
     let directory = file.as_ref().and_then(|file| file.parent()).map(Path::to_owned);
     let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
-    let hooks = spec.before_start.iter().chain(&spec.after_exit).chain(&spec.stop.command);
+    let hooks =
+        spec.hooks.before_start.iter().chain(&spec.hooks.after_exit).chain(&spec.stop.command);
     let programs = std::iter::once(&spec.command).chain(hooks);
     // In another root directory the same path is another file.
-    let programs = programs.filter(|_| spec.root.is_none()).flat_map(Argv::words);
+    let programs = programs.filter(|_| spec.attributes.root.is_none()).flat_map(Argv::words);
     // The `./run` of a service directory is looked for from there.
-    let from = spec.directory.as_deref().unwrap_or(Path::new(""));
+    let from = spec.attributes.directory.as_deref().unwrap_or(Path::new(""));
     let is_path = |word: &&OsString| word.as_bytes().contains(&b'/');
     let programs = programs.filter(is_path).map(|word| from.join(word));
     let programs = programs.filter(|path| path.is_absolute() && path.is_file());

@@ -14,6 +14,7 @@ mod plan;
 mod policy;
 mod probe;
 mod problem;
+mod rare;
 mod run;
 mod signal;
 mod spec;
@@ -32,10 +33,11 @@ pub use policy::{
 };
 pub use probe::{Announcement, Check, Health, Probe, Readiness, Reload, ReloadBy, Remedy};
 pub use problem::{Place, Problem, nearest};
+pub use rare::{Rare, Usual};
 pub use run::{Purpose, Role, RunId};
 pub use signal::Signal;
 pub use spec::{
-    Argv, Environment, Format, Inherit, Kind, Level, Limit, Limits, Log, LogTarget, Resource,
-    Rotation, Settings, Spec, Who,
+    Argv, Attributes, Environment, Format, Hooks, Inherit, Kind, Level, Limit, Limits, Log,
+    LogTarget, Resource, Rotation, Settings, Spec, Who,
 };
 pub use time::Time;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Announcement, Backoff, Capability, Check, Consequence, Dependency, ExitArguments, Health,
-    Leftovers, Listen, Name, Pattern, Place, Readiness, Reload, Restart, Scope, Signal, Stop,
+    Leftovers, Listen, Name, Pattern, Place, Rare, Readiness, Reload, Restart, Scope, Signal, Stop,
     StopStep, SuccessCode,
 };
 use crate::limits::{LINE_BYTES, LOG_FILE_BYTES, LOG_FILES_KEPT};
@@ -183,6 +183,48 @@ pub enum Level {
     Debug,
 }
 
+/// The commands that are run around the one of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooks {
+    /// Run before the command, one after another, as onit's own user.
+    pub before_start: Vec<Argv>,
+    /// Run after the command has ended, one after another, as onit's own user.
+    pub after_exit: Vec<Argv>,
+    /// What those are told in their arguments.
+    pub after_exit_arguments: ExitArguments,
+    /// How long each of them may take.
+    pub after_exit_timeout: Duration,
+}
+
+/// What the processes of a service are beside their program: mostly what onit is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Working directory; none: onit's own.
+    pub directory: Option<PathBuf>,
+    /// As whom it runs; none: onit's own user.
+    pub user: Option<Who>,
+    /// Its group; none: the user's.
+    pub group: Option<Who>,
+    /// Further groups; none: those `/etc/group` gives the user, or with an explicit `group` none.
+    pub groups: Option<Vec<Who>>,
+    /// File mode mask; none: onit's own.
+    pub umask: Option<u32>,
+    /// Nice value; none: onit's own.
+    pub nice: Option<i32>,
+    /// How soon the kernel kills it when memory is short, -1000 to 1000; none: as onit itself.
+    pub oom_score_adj: Option<i32>,
+    /// The capabilities it keeps, and no other; none: those it has anyway.
+    pub capabilities: Option<Vec<Capability>>,
+    /// Whether nothing it executes may gain privileges; see PR_SET_NO_NEW_PRIVS in prctl(2).
+    pub no_new_privileges: bool,
+    /// What it has for its root directory; none: onit's own.
+    pub root: Option<PathBuf>,
+    /// Limits; those not named are inherited.
+    pub limits: Limits,
+    /// Whether it is the first process of a PID namespace of its own; see pid_namespaces(7).
+    pub pid_namespace: bool,
+}
+
 /// The validated description of one service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
@@ -208,11 +250,11 @@ pub struct Spec {
     /// Services with which it is restarted. It is started after them, as with `after`.
     pub restart_with: Vec<Name>,
     /// When it is ready; none: as soon as its command is executed.
-    pub ready: Option<Readiness>,
+    pub ready: Option<Box<Readiness>>,
     /// How it is kept well; none: nobody looks.
-    pub health: Option<Health>,
+    pub health: Option<Box<Health>>,
     /// How it is told to read its configuration again; none: it cannot be.
-    pub reload: Option<Reload>,
+    pub reload: Option<Box<Reload>>,
     /// Sockets that are bound for it.
     pub listen: Vec<Listen>,
     /// Whether it is started again.
@@ -224,47 +266,19 @@ pub struct Spec {
     /// What its failure for good means.
     pub on_failure: Consequence,
     /// How long to wait before it is started again.
-    pub backoff: Backoff,
+    pub backoff: Rare<Backoff>,
     /// How it is stopped.
-    pub stop: Stop,
-    /// Run before the command, one after another, as onit's own user.
-    pub before_start: Vec<Argv>,
-    /// Run after the command has ended, one after another, as onit's own user.
-    pub after_exit: Vec<Argv>,
-    /// What those are told in their arguments.
-    pub after_exit_arguments: ExitArguments,
-    /// How long each of them may take.
-    pub after_exit_timeout: Duration,
-    /// Working directory; none: onit's own.
-    pub directory: Option<PathBuf>,
-    /// As whom it runs; none: onit's own user.
-    pub user: Option<Who>,
-    /// Its group; none: the user's.
-    pub group: Option<Who>,
-    /// Further groups; none: those `/etc/group` gives the user, or with an explicit `group` none.
-    pub groups: Option<Vec<Who>>,
-    /// File mode mask; none: onit's own.
-    pub umask: Option<u32>,
-    /// Nice value; none: onit's own.
-    pub nice: Option<i32>,
-    /// How soon the kernel kills it when memory is short, -1000 to 1000; none: as onit itself.
-    pub oom_score_adj: Option<i32>,
-    /// The capabilities it keeps, and no other; none: those it has anyway.
-    pub capabilities: Option<Vec<Capability>>,
-    /// Whether nothing it executes may gain privileges; see PR_SET_NO_NEW_PRIVS in prctl(2).
-    pub no_new_privileges: bool,
-    /// What it has for its root directory; none: onit's own.
-    pub root: Option<PathBuf>,
-    /// Limits; those not named are inherited.
-    pub limits: Limits,
+    pub stop: Rare<Stop>,
+    /// The commands around it.
+    pub hooks: Rare<Hooks>,
+    /// What its processes are.
+    pub attributes: Rare<Attributes>,
     /// Its environment.
-    pub environment: Environment,
+    pub environment: Rare<Environment>,
     /// What becomes of its output.
-    pub log: Log,
+    pub log: Rare<Log>,
     /// Whether what other services write comes in on its standard input.
     pub is_consumer: bool,
-    /// Whether it is the first process of a PID namespace of its own; see pid_namespaces(7).
-    pub pid_namespace: bool,
     /// How long a oneshot may take; none: as long as it likes.
     pub timeout: Option<Duration>,
     /// Kept as runit's `supervise/` of the service; none: nothing is.
@@ -322,6 +336,23 @@ impl Default for Log {
     }
 }
 
+impl Hooks {
+    /// Time an `after_exit` command may take where nothing else is said; s6 gives its `finish` the
+    /// same.
+    pub const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            before_start: Vec::new(),
+            after_exit: Vec::new(),
+            after_exit_arguments: ExitArguments::None,
+            after_exit_timeout: Self::AFTER_EXIT_TIMEOUT,
+        }
+    }
+}
+
 impl Default for Environment {
     fn default() -> Self {
         Self {
@@ -335,10 +366,6 @@ impl Default for Environment {
 }
 
 impl Spec {
-    /// Time an `after_exit` command may take where nothing else is said; s6 gives its `finish` the
-    /// same.
-    pub const AFTER_EXIT_TIMEOUT: Duration = Duration::from_secs(5);
-
     /// A service with nothing set but its name and command.
     #[must_use]
     pub fn new(name: Name, command: Argv) -> Self {
@@ -361,27 +388,13 @@ impl Spec {
             success_codes: vec![SuccessCode::Code(0)],
             on_success: Consequence::Continue,
             on_failure: Consequence::Shutdown,
-            backoff: Backoff::default(),
-            stop: Stop::default(),
-            before_start: Vec::new(),
-            after_exit: Vec::new(),
-            after_exit_arguments: ExitArguments::None,
-            after_exit_timeout: Self::AFTER_EXIT_TIMEOUT,
-            directory: None,
-            user: None,
-            group: None,
-            groups: None,
-            umask: None,
-            nice: None,
-            oom_score_adj: None,
-            capabilities: None,
-            no_new_privileges: false,
-            root: None,
-            limits: Vec::new(),
-            environment: Environment::default(),
-            log: Log::default(),
+            backoff: Rare::default(),
+            stop: Rare::default(),
+            hooks: Rare::default(),
+            attributes: Rare::default(),
+            environment: Rare::default(),
+            log: Rare::default(),
             is_consumer: false,
-            pid_namespace: false,
             timeout: None,
             supervise: None,
             forward_signals: Vec::new(),
@@ -405,8 +418,8 @@ impl Spec {
     pub fn notifies(&self) -> bool {
         let announces = |ready: &Readiness| ready.announcement == Some(Announcement::Notify);
         let is_watched = |health: &Health| matches!(health.check, Check::Watchdog(_));
-        self.ready.as_ref().is_some_and(announces)
-            || self.health.as_ref().is_some_and(is_watched)
+        self.ready.as_deref().is_some_and(announces)
+            || self.health.as_deref().is_some_and(is_watched)
             || self.reload.as_ref().is_some_and(|reload| reload.notify)
     }
 
@@ -436,13 +449,15 @@ impl Spec {
                 stdout: LogTarget::Inherit,
                 stderr: Some(LogTarget::Inherit),
                 ..Log::default()
-            },
+            }
+            .into(),
             stop: Stop {
                 steps: vec![StopStep { signal: Signal::TERM, wait: Stop::default().timeout }],
                 scope: Scope::Process,
                 leftovers: Leftovers::Kill,
                 ..Stop::default()
-            },
+            }
+            .into(),
             ..Self::new(Name::main(), command)
         }
     }

@@ -640,7 +640,7 @@ impl Supervisor {
             Ok(exit) => Some(End::HookFailed { role, exit }),
             Err(failure) => Some(End::NotStarted(failure)),
         };
-        let permanent = service.spec.after_exit_arguments.permanent_failure();
+        let permanent = service.spec.hooks.after_exit_arguments.permanent_failure();
         if let Some(End::HookFailed { exit: Exit::Code(code), .. }) = end
             && Some(code) == permanent
         {
@@ -659,8 +659,8 @@ impl Supervisor {
         let Some(service) = self.services.get(index.0) else { return };
         let State::Stopping(stopping) = &service.state else { return };
         let mut stopping = stopping.clone();
-        let hook = service.spec.after_exit.get(at).is_some();
-        let time = self.time_for(index, service.spec.after_exit_timeout, now);
+        let hook = service.spec.hooks.after_exit.get(at).is_some();
+        let time = self.time_for(index, service.spec.hooks.after_exit_timeout, now);
         match stopping.end.as_ref().and_then(End::exit) {
             Some(exit) if hook && !time.is_zero() && !self.is_too_late() => {
                 let role = Role::AfterExit { index: at, exit };
@@ -806,7 +806,7 @@ impl Supervisor {
     /// Runs the `before_start` command at `at`, or, when there is none, the command itself.
     fn launch_step(&mut self, index: Index, at: usize, now: Time) {
         let Some(service) = self.services.get(index.0) else { return };
-        let (role, limit) = match service.spec.before_start.get(at) {
+        let (role, limit) = match service.spec.hooks.before_start.get(at) {
             Some(Argv { .. }) => {
                 (Role::BeforeStart { index: at }, Some(now.after(BEFORE_START_TIME_MAX)))
             }
@@ -1298,7 +1298,7 @@ impl Supervisor {
             Some(Overdue::Limit) => {
                 let longest = match role {
                     Role::BeforeStart { .. } => BEFORE_START_TIME_MAX,
-                    Role::AfterExit { .. } => service.spec.after_exit_timeout,
+                    Role::AfterExit { .. } => service.spec.hooks.after_exit_timeout,
                     Role::Reload { .. } => {
                         service.spec.reload.as_ref().map_or(Duration::ZERO, |it| it.timeout)
                     }

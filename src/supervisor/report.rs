@@ -185,7 +185,7 @@ impl Report {
         match life.map(|life| life.role) {
             Some(Role::BeforeStart { index }) => {
                 let at = index.saturating_add(1);
-                let all = self.spec.before_start.len();
+                let all = self.spec.hooks.before_start.len();
                 let left = life.and_then(|life| life.limit).map(|limit| limit.since(now));
                 let left = Rounded(left.unwrap_or(BEFORE_START_TIME_MAX));
                 format!("before_start {at} of {all} is at work; it may take {left} more")

@@ -103,7 +103,7 @@ impl Supervisor {
         }
         let by_message =
             |ready: &crate::service::Readiness| ready.announcement == Some(Announcement::Notify);
-        let announces = service.spec.ready.as_ref().is_some_and(by_message);
+        let announces = service.spec.ready.as_deref().is_some_and(by_message);
         if message.ready && announces {
             self.announced(index, now);
         }

@@ -170,7 +170,7 @@ fn program_differences<'a>(
         .collect();
     let tries = if number("startsecs") == 0 { 0 } else { number("startretries") + 1 };
     let is_backed_off = spec.restart != Restart::Never;
-    let directory = spec.directory.as_ref().map(|path| path.to_str().unwrap());
+    let directory = spec.attributes.directory.as_ref().map(|path| path.to_str().unwrap());
     let signal = spec.stop.steps[0].signal.to_string();
     [
         ("command", command == words(text("command").unwrap())),
@@ -307,9 +307,9 @@ fn watcher_differences<'a>(
     [
         ("command", found == command),
         ("environment", environment == expected),
-        ("directory", spec.directory == directory),
-        ("user", who(&spec.user) == text("uid")),
-        ("group", who(&spec.group) == text("gid")),
+        ("directory", spec.attributes.directory == directory),
+        ("user", who(&spec.attributes.user) == text("uid")),
+        ("group", who(&spec.attributes.group) == text("gid")),
         ("sockets", spec.listen.iter().map(|socket| socket.address.clone()).eq(listen)),
         ("autostart", spec.autostart == is("autostart")),
         ("respawn", (spec.restart == Restart::Always) == is("respawn")),

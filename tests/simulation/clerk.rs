@@ -13,7 +13,7 @@ use onit::limits::{
     SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
 };
 use onit::service::{
-    Check, Condition, Kind, Name, Pattern, Plan, Purpose, Role, RunId, Signal, Spec, Time,
+    Check, Condition, Hooks, Kind, Name, Pattern, Plan, Purpose, Role, RunId, Signal, Spec, Time,
 };
 use onit::supervisor::{
     Above, Action, Answer, Ask, By, Cause, Change, Dependents, Event, Goal, Milestone, Notice,
@@ -583,7 +583,7 @@ impl Clerk {
         }
         let first = match role {
             Role::BeforeStart { index } => index == 0,
-            Role::Main => spec.before_start.is_empty(),
+            Role::Main => spec.hooks.before_start.is_empty(),
             Role::Probe { .. }
             | Role::Reload { .. }
             | Role::StopCommand { .. }
@@ -622,7 +622,7 @@ impl Clerk {
             Role::Probe { .. } | Role::Reload { .. } => return,
             Role::Main => Time::at(Duration::MAX),
             Role::BeforeStart { .. } => killed.began.after(BEFORE_START_TIME_MAX),
-            Role::AfterExit { .. } => killed.began.after(Spec::AFTER_EXIT_TIMEOUT),
+            Role::AfterExit { .. } => killed.began.after(Hooks::AFTER_EXIT_TIMEOUT),
             Role::StopCommand { .. } => killed.began.after(timeout),
         };
         let permitted = self.permitted.get(name).map(|since| since.after(timeout));

@@ -228,18 +228,18 @@ impl Situation {
         it.restart = Restart::OnFailure;
         it.on_failure = Consequence::Continue;
         it.forward_signals = vec![Signal::USR1];
-        it.before_start = shape.before_start.then(argv).into_iter().collect();
-        it.after_exit = shape.after_exit.then(argv).into_iter().collect();
+        it.hooks.before_start = shape.before_start.then(argv).into_iter().collect();
+        it.hooks.after_exit = shape.after_exit.then(argv).into_iter().collect();
         it.stop.command = shape.stop_command.then(argv);
         if shape.notifies {
-            it.ready = Some(Readiness {
+            it.ready = Some(Box::new(Readiness {
                 announcement: Some(Announcement::Notify),
                 probe: None,
                 interval: Readiness::INTERVAL,
                 timeout: Readiness::TIMEOUT,
-            });
+            }));
             let check = Check::Watchdog(Duration::from_secs(30));
-            it.health = Some(Health { check, on_unhealthy: Remedy::Continue });
+            it.health = Some(Box::new(Health { check, on_unhealthy: Remedy::Continue }));
         }
         let above = needing(service("above"), "it");
         let plan = Plan::new(vec![it, service("db"), service("other"), above]).unwrap();
@@ -345,7 +345,7 @@ impl Situation {
 
     /// Past the `before_start` command, if there is one.
     fn past_before_start(self) -> Self {
-        if self.service().spec.before_start.is_empty() {
+        if self.service().spec.hooks.before_start.is_empty() {
             return self;
         }
         self.executed_late().ended(0).gone()

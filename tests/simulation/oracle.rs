@@ -11,8 +11,8 @@ use onit::limits::{
     BEFORE_START_TIME_MAX, KILL_TIME_MIN, LEFTOVERS_TIME_MAX, SHUTDOWN_RESERVE, SPAWNS_A_TURN_MAX,
 };
 use onit::service::{
-    Condition, Consequence, Exit, Failure, Kind, Node, Plan, Restart, Role, RunId, Signal, Spec,
-    Time,
+    Condition, Consequence, Exit, Failure, Hooks, Kind, Node, Plan, Restart, Role, RunId, Signal,
+    Spec, Time,
 };
 use onit::supervisor::{
     Action, End, Event, Goal, LifePhase, Reason, Rules, Sender, State, Supervisor, Unready, Up,
@@ -221,7 +221,7 @@ impl Oracle {
         self.invariant_no_start_in_a_shutdown(index, role, now);
         let first = match role {
             Role::BeforeStart { index } => index == 0,
-            Role::Main => self.services[index].spec.before_start.is_empty(),
+            Role::Main => self.services[index].spec.hooks.before_start.is_empty(),
             Role::Probe { .. }
             | Role::Reload { .. }
             | Role::StopCommand { .. }
@@ -236,7 +236,7 @@ impl Oracle {
             Role::BeforeStart { .. } => now.after(BEFORE_START_TIME_MAX),
             // Its share of the budget, which may be nothing.
             Role::AfterExit { .. } if self.shutdown.is_some() => now,
-            Role::AfterExit { .. } => now.after(Spec::AFTER_EXIT_TIMEOUT),
+            Role::AfterExit { .. } => now.after(Hooks::AFTER_EXIT_TIMEOUT),
             // Where anything is looked after, the clerk is.
             Role::StopCommand { .. } | Role::Main | Role::Probe { .. } | Role::Reload { .. } => {
                 Time::at(Duration::MAX)

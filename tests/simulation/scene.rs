@@ -187,13 +187,13 @@ impl Actor {
     }
 
     pub fn before_start(mut self, script: Script) -> Self {
-        self.spec.before_start.push(Argv::new::<&str>("before", Vec::new()));
+        self.spec.hooks.before_start.push(Argv::new::<&str>("before", Vec::new()));
         self.before_start.push(script);
         self
     }
 
     pub fn after_exit(mut self, script: Script) -> Self {
-        self.spec.after_exit.push(Argv::new::<&str>("after", Vec::new()));
+        self.spec.hooks.after_exit.push(Argv::new::<&str>("after", Vec::new()));
         self.after_exit.push(script);
         self
     }
@@ -238,11 +238,13 @@ impl Actor {
     }
 
     fn readiness(&mut self) -> &mut Readiness {
-        self.spec.ready.get_or_insert(Readiness {
-            announcement: None,
-            probe: None,
-            interval: Readiness::INTERVAL,
-            timeout: Readiness::TIMEOUT,
+        self.spec.ready.get_or_insert_with(|| {
+            Box::new(Readiness {
+                announcement: None,
+                probe: None,
+                interval: Readiness::INTERVAL,
+                timeout: Readiness::TIMEOUT,
+            })
         })
     }
 
@@ -280,13 +282,14 @@ impl Actor {
             retries: 2,
             start_period: Duration::ZERO,
         };
-        self.spec.health.get_or_insert(Health { check, on_unhealthy: remedy });
+        self.spec.health.get_or_insert_with(|| Box::new(Health { check, on_unhealthy: remedy }));
         self.health_probes.push(script);
         self
     }
 
     pub fn start_period(mut self, period: Duration) -> Self {
-        if let Some(Health { check: Check::Probe { start_period, .. }, .. }) = &mut self.spec.health
+        if let Some(Health { check: Check::Probe { start_period, .. }, .. }) =
+            self.spec.health.as_deref_mut()
         {
             *start_period = period;
         }
@@ -296,7 +299,7 @@ impl Actor {
     /// It is to say `WATCHDOG=1` every second.
     pub fn watched(mut self, remedy: Remedy) -> Self {
         let check = Check::Watchdog(Duration::from_secs(1));
-        self.spec.health = Some(Health { check, on_unhealthy: remedy });
+        self.spec.health = Some(Box::new(Health { check, on_unhealthy: remedy }));
         self
     }
 
@@ -306,7 +309,7 @@ impl Actor {
             Some(_) => ReloadBy::Command(Argv::new::<&str>("reload", Vec::new())),
             None => ReloadBy::Signal(Signal::USR2),
         };
-        self.spec.reload = Some(Reload { by, notify, timeout: Duration::from_secs(5) });
+        self.spec.reload = Some(Box::new(Reload { by, notify, timeout: Duration::from_secs(5) }));
         self.reload_command = command;
         self
     }
@@ -332,7 +335,7 @@ impl Actor {
     }
 
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.spec.backoff = backoff;
+        self.spec.backoff = backoff.into();
         self
     }
 

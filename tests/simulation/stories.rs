@@ -1198,7 +1198,7 @@ fn at_rest_nothing_wakes_the_loop() {
 fn a_finish_script_can_say_that_it_has_failed_for_good() {
     let web = |code: u8, arguments: ExitArguments| {
         let mut web = service("web").plays(ends(secs(20), 1)).after_exit(ends(millis(1), code));
-        web.spec.after_exit_arguments = arguments;
+        web.spec.hooks.after_exit_arguments = arguments;
         web
     };
     let play = Scene::new().with(web(125, ExitArguments::S6)).play();

@@ -277,12 +277,12 @@ fn look_after(rng: &mut Rng, actor: &mut Actor) {
         let announcements = [None, Some(Announcement::Notify), Some(Announcement::Fd(3))];
         let announcement = rng.pick(&announcements);
         let probed = announcement.is_none() || rng.chance(30);
-        actor.spec.ready = Some(Readiness {
+        actor.spec.ready = Some(Box::new(Readiness {
             announcement,
             probe: probed.then(|| Probe::Tcp("it:80".to_owned())),
             interval: rng.pick(&[millis(50), millis(500), secs(2)]),
             timeout: short(rng),
-        });
+        }));
     }
     if rng.chance(50) {
         let check = if rng.chance(30) {
@@ -297,7 +297,7 @@ fn look_after(rng: &mut Rng, actor: &mut Actor) {
             }
         };
         let remedies = [Remedy::Restart, Remedy::Restart, Remedy::Shutdown, Remedy::Continue];
-        actor.spec.health = Some(Health { check, on_unhealthy: rng.pick(&remedies) });
+        actor.spec.health = Some(Box::new(Health { check, on_unhealthy: rng.pick(&remedies) }));
     }
     if rng.chance(40) {
         let by = match rng.chance(50) {
@@ -305,7 +305,7 @@ fn look_after(rng: &mut Rng, actor: &mut Actor) {
             false => ReloadBy::Command(Argv::new::<&str>("reload", Vec::new())),
         };
         let (notify, timeout) = (rng.chance(50), rng.pick(&[millis(100), secs(5)]));
-        actor.spec.reload = Some(Reload { by, notify, timeout });
+        actor.spec.reload = Some(Box::new(Reload { by, notify, timeout }));
         actor.reload_command = Some(hook(rng));
     }
     actor.ready_probes = (0..1 + rng.below(5)).map(|_| probe(rng)).collect();
@@ -508,7 +508,8 @@ fn actor(rng: &mut Rng, at: usize) -> Actor {
             jitter: rng.pick(&[0.0, 0.1, 1.0]),
             reset_after: rng.pick(&[millis(10), secs(1), secs(10)]),
             limit: rng.pick(&[0, 1, 2, 5, 10]),
-        };
+        }
+        .into();
         if actor.spec.backoff.limit == 0 {
             // Or all the time goes into restarts.
             actor.spec.backoff.initial = secs(1);

@@ -125,7 +125,7 @@ impl World {
         let plan = scene.plan();
         // What the oracle knows nothing of; the clerk does.
         let is_usual = |spec: &Spec| {
-            let is_permanent = spec.after_exit_arguments.permanent_failure().is_some();
+            let is_permanent = spec.hooks.after_exit_arguments.permanent_failure().is_some();
             let is_undone = spec.kind == Kind::Oneshot && spec.stop.command.is_some();
             let is_timed = spec.timeout.is_some();
             spec.autostart && !is_permanent && !spec.is_consumer && !is_undone && !is_timed
