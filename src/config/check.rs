@@ -15,7 +15,8 @@ use crate::limits::{
 use crate::service::{
     Argv, Attributes, Backoff, Capability, Condition, Consequence, Environment, ExitArguments,
     Format, Hooks, Inherit, Kind, Leftovers, Limit, Limits, Log, LogTarget, Name, Pattern, Place,
-    Problem, Resource, Restart, Rotation, Scope, Signal, Spec, Stop, StopStep, SuccessCode, Who,
+    Problem, Rare, Resource, Restart, Rotation, Scope, Signal, Spec, Stop, StopStep, SuccessCode,
+    Who,
 };
 
 /// A service that is right by itself. Whether it fits the others is yet to be seen.
@@ -137,7 +138,7 @@ impl<'a> Check<'a> {
             kind,
             autostart: self.boolean("autostart").unwrap_or(true),
             restart,
-            success_codes: self.success_codes().unwrap_or(default.success_codes),
+            success_codes: self.success_codes().map_or_else(Rare::default, Rare::from),
             on_success: self
                 .choice("on_success", "a consequence", &consequences)
                 .unwrap_or(default.on_success),

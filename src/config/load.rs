@@ -531,6 +531,9 @@ impl<'a> Loader<'a> {
                 let others = self.others(&spec, &other, names, families);
                 spec.restart_with.extend(others.into_iter().filter(is_there));
             }
+            if let Some(before) = specs.last() {
+                spec.share(before);
+            }
             specs.push(spec);
         }
         self.no_place_twice(&specs);

@@ -18,7 +18,7 @@ use crate::service::notify::printable;
 #[derive(Debug, Default)]
 pub struct Channels {
     /// Its notify socket.
-    pub ear: Option<Ear>,
+    pub ear: Option<Box<Ear>>,
     /// Where it writes a newline when it is ready.
     pub newline: Option<OwnedFd>,
     /// What it writes, if it is a probe.
@@ -74,7 +74,7 @@ pub fn read_newline(pipe: BorrowedFd<'_>) -> Newline {
 impl Channels {
     /// What is open of them.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let ear = self.ear.as_ref().map(Ear::descriptor);
+        let ear = self.ear.as_deref().map(Ear::descriptor);
         let newline = self.newline.as_ref().map(AsFd::as_fd);
         let finding = self.finding.as_deref().map(Finding::descriptor);
         ear.into_iter().chain(newline).chain(finding)

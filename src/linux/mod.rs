@@ -285,7 +285,7 @@ impl Linux {
             run: id,
             role,
             streams,
-            notify: channels.ear.as_ref().map(Ear::path),
+            notify: channels.ear.as_deref().map(Ear::path),
             sockets: &self.listeners.of(service),
             newline,
             input,
@@ -327,7 +327,7 @@ impl Linux {
         channels: &mut Channels,
     ) -> Result<(), Failure> {
         if service.notifies() {
-            channels.ear = Some(self.hall.open(id, spawn::owner(service)?)?);
+            channels.ear = Some(Box::new(self.hall.open(id, spawn::owner(service)?)?));
         }
         if let Some(Announcement::Log(text)) = announcement(service) {
             self.console.look_for(&service.name, id, text, &self.sightings);

@@ -5,6 +5,7 @@
 //! sink likes: then nobody reads the pipes, their writers feel it as they would on a pipe of their
 //! own, and nothing grows. Whoever holds a [`Relay`] never waits for it but in [`Relay::wait`].
 
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -66,18 +67,25 @@ pub struct Pipe {
 struct Ledger {
     /// Bytes taken out so far.
     taken: u64,
-    /// Where runs ended, in bytes since the beginning; ascending.
-    ends: Vec<u64>,
-    /// Where the last of them was, gone through or not.
-    last_end: u64,
+    /// Where runs ended, if any has.
+    ends: Option<Box<Ends>>,
     /// No bytes are wanted after the last end.
     closing: bool,
     /// By which name the relay knows the pipe; none before it is attached.
-    token: Option<u64>,
+    token: Option<NonZeroU64>,
     /// It is among those the relay is to serve.
     is_due: bool,
     /// What is looked for in the bytes.
     lookout: Option<Box<Lookout>>,
+}
+
+/// Where runs ended in a pipe, in bytes since the beginning.
+#[derive(Debug, Default)]
+struct Ends {
+    /// Those to come; ascending.
+    ahead: Vec<u64>,
+    /// Where the last of all was.
+    last: u64,
 }
 
 /// What came out of a pipe at once.
@@ -107,8 +115,8 @@ pub(super) fn unread(reader: &OwnedFd) -> usize {
 /// Called by the relay after it took something out of a pipe: there is room in it again.
 pub type OnRoom = Box<dyn Fn() + Send>;
 
-struct Arrival {
-    token: u64,
+/// What the thread needs of a pipe.
+struct Inlet {
     pipe: Arc<Pipe>,
     lines: Lines,
     ring: Option<Arc<SharedRing>>,
@@ -122,7 +130,7 @@ struct Shared {
     /// Whether `wake` has been written to and not been read yet.
     woken: AtomicBool,
     next_token: AtomicU64,
-    arrivals: Mutex<Vec<Arrival>>,
+    arrivals: Mutex<Vec<(u64, Inlet)>>,
     /// The pipes in which a run has ended, or that are to be let go of. Each is in here once.
     due: Mutex<Vec<u64>>,
     pipes: Mutex<LiteMap<u64, Arc<Pipe>>>,
@@ -188,14 +196,15 @@ impl Pipe {
         let mut ledger = lock(&self.ledger);
         let unread = u64::try_from(self.unread()).unwrap_or(0);
         let here = ledger.taken.saturating_add(unread);
-        if ledger.last_end == here {
+        if ledger.ends.as_ref().map_or(0, |ends| ends.last) == here {
             return false;
         }
-        ledger.last_end = here;
-        if ledger.ends.len() >= RUN_ENDS_MAX {
-            ledger.ends.pop();
+        let ends = ledger.ends.get_or_insert_default();
+        ends.last = here;
+        if ends.ahead.len() >= RUN_ENDS_MAX {
+            ends.ahead.pop();
         }
-        ledger.ends.push(here);
+        ends.ahead.push(here);
         true
     }
 
@@ -207,8 +216,8 @@ impl Pipe {
     /// It is known to its relay by this name from now on. Says whether it was due before that.
     fn name(&self, token: u64) -> bool {
         let mut ledger = lock(&self.ledger);
-        ledger.token = Some(token);
-        ledger.is_due = ledger.closing || !ledger.ends.is_empty();
+        ledger.token = NonZeroU64::new(token);
+        ledger.is_due = ledger.closing || ledger.is_ending();
         ledger.is_due
     }
 
@@ -217,7 +226,7 @@ impl Pipe {
         let mut ledger = lock(&self.ledger);
         let token = ledger.token.filter(|_| !ledger.is_due)?;
         ledger.is_due = true;
-        Some(token)
+        Some(token.get())
     }
 
     /// It is about to be served.
@@ -228,7 +237,7 @@ impl Pipe {
     /// Whether something is to be done once what is in the pipe now is through.
     fn is_due(&self) -> bool {
         let ledger = lock(&self.ledger);
-        ledger.closing || !ledger.ends.is_empty()
+        ledger.closing || ledger.is_ending()
     }
 
     /// Takes out what is there, up to the size of `buffer`.
@@ -247,20 +256,28 @@ impl Pipe {
             ledger.lookout = None;
         }
         let mut ends = Vec::new();
-        if !ledger.ends.is_empty() {
-            let taken = ledger.taken;
-            let due = ledger.ends.partition_point(|end| *end <= taken);
+        let taken = ledger.taken;
+        if let Some(Ends { ahead, .. }) = ledger.ends.as_deref_mut()
+            && !ahead.is_empty()
+        {
+            let due = ahead.partition_point(|end| *end <= taken);
             ends.extend(
-                ledger
-                    .ends
+                ahead
                     .drain(..due)
                     .map(|end| usize::try_from(end.saturating_sub(before)).unwrap_or(bytes)),
             );
         }
         // Since we hold the other end, no end of file can come; but if it did, epoll would say so
         // without end.
-        let over = broken || (ledger.closing && ledger.ends.is_empty());
+        let over = broken || (ledger.closing && !ledger.is_ending());
         Taken { bytes, ends, over }
+    }
+}
+
+impl Ledger {
+    /// Whether the end of a run is still to come.
+    fn is_ending(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| !ends.ahead.is_empty())
     }
 }
 
@@ -301,7 +318,7 @@ impl Relay {
                 unfed: 0,
             },
             shared: Arc::clone(&shared),
-            streams: LiteMap::new(),
+            inlets: LiteMap::new(),
             buffer: vec![0; READ_BYTES],
         };
         thread::start(c"onit-relay", "a thread for the output", move || worker.run())?;
@@ -321,8 +338,8 @@ impl Relay {
     ) -> Result<(), Failure> {
         let shared = &self.shared;
         let token = shared.next_token.fetch_add(1, Ordering::Relaxed);
-        let arrival = Arrival { token, pipe: Arc::clone(pipe), lines, ring, on_room };
-        lock(&shared.arrivals).push(arrival);
+        let inlet = Inlet { pipe: Arc::clone(pipe), lines, ring, on_room };
+        lock(&shared.arrivals).push((token, inlet));
         lock(&shared.pipes).insert(token, Arc::clone(pipe));
         if pipe.name(token) {
             lock(&shared.due).push(token);
@@ -429,7 +446,7 @@ impl std::fmt::Debug for Shared {
 /// The thread's own side.
 struct Worker {
     shared: Arc<Shared>,
-    streams: LiteMap<u64, Arrival>,
+    inlets: LiteMap<u64, Inlet>,
     buffer: Vec<u8>,
     outlet: Outlet,
 }
@@ -479,8 +496,8 @@ impl Worker {
         self.admit();
         let due = std::mem::take(&mut *lock(&self.shared.due));
         for token in due {
-            if let Some(stream) = self.streams.get(&token) {
-                stream.pipe.clear_due();
+            if let Some(inlet) = self.inlets.get(&token) {
+                inlet.pipe.clear_due();
             }
             // Where there is more than is read at once, epoll says so.
             self.serve(token);
@@ -494,47 +511,47 @@ impl Worker {
     fn admit(&mut self) {
         // Taken as it is: a thousand that come at once are not to be room for a thousand for ever.
         let arrivals = std::mem::take(&mut *lock(&self.shared.arrivals));
-        for arrival in arrivals {
-            self.streams.insert(arrival.token, arrival);
+        for (token, inlet) in arrivals {
+            self.inlets.insert(token, inlet);
         }
     }
 
     /// Reads once from one pipe. Once, so that all get their turn.
     fn serve(&mut self, token: u64) {
-        if !self.streams.contains_key(&token) {
+        if !self.inlets.contains_key(&token) {
             self.admit();
         }
-        let Some(stream) = self.streams.get_mut(&token) else { return };
-        let taken = stream.pipe.take(&mut self.buffer);
+        let Some(inlet) = self.inlets.get_mut(&token) else { return };
+        let taken = inlet.pipe.take(&mut self.buffer);
         let mut from = 0;
         let nanoseconds = self.outlet.nanoseconds;
         self.outlet.unfed = taken.bytes;
         for end in taken.ends {
             let bytes = self.buffer.get(from..end).unwrap_or_default();
-            if let Some(ring) = &stream.ring {
+            if let Some(ring) = &inlet.ring {
                 ring.push(bytes, nanoseconds);
                 ring.end_line(nanoseconds);
             }
-            self.outlet.feed(&mut stream.lines, bytes);
-            self.outlet.flush(&mut stream.lines);
+            self.outlet.feed(&mut inlet.lines, bytes);
+            self.outlet.flush(&mut inlet.lines);
             from = end;
         }
         let bytes = self.buffer.get(from..taken.bytes).unwrap_or_default();
         // Before it is written out: a sink that is stuck is the moment when somebody wants to see
         // what there is.
-        if let Some(ring) = &stream.ring {
+        if let Some(ring) = &inlet.ring {
             ring.push(bytes, nanoseconds);
         }
-        self.outlet.feed(&mut stream.lines, bytes);
-        if let (Some(on_room), true) = (&stream.on_room, taken.bytes > 0) {
+        self.outlet.feed(&mut inlet.lines, bytes);
+        if let (Some(on_room), true) = (&inlet.on_room, taken.bytes > 0) {
             on_room();
         }
         if taken.over {
-            self.outlet.flush(&mut stream.lines);
+            self.outlet.flush(&mut inlet.lines);
             // A child between fork and exec has a copy of the descriptor, so closing ours does not
             // end the events; see epoll(7).
-            let _ = self.shared.epoll.delete(&stream.pipe.reader);
-            self.streams.remove(&token);
+            let _ = self.shared.epoll.delete(&inlet.pipe.reader);
+            self.inlets.remove(&token);
             lock(&self.shared.pipes).remove(&token);
         }
     }
@@ -890,7 +907,7 @@ pub(super) mod tests {
         for _ in 0..1_000_000 {
             stuck.end_run(&pipe);
         }
-        assert!(lock(&pipe.ledger).ends.len() <= RUN_ENDS_MAX);
+        assert!(lock(&pipe.ledger).ends.as_ref().unwrap().ahead.len() <= RUN_ENDS_MAX);
 
         write(other.writer(), b"I feel nothing\n").unwrap();
         expect(&reader, "other | I feel nothing\n");

@@ -28,10 +28,16 @@ pub struct Rings {
 #[derive(Debug)]
 pub struct SharedRing {
     /// None before anything was written: many streams stay silent.
-    ring: Mutex<Option<Box<Ring>>>,
-    /// How many bytes it may keep; grows with use, up to [`RING_BYTES_MAX`].
-    limit: AtomicUsize,
+    kept: Mutex<Option<Box<Kept>>>,
     common: Arc<Common>,
+}
+
+/// What is kept of a stream.
+#[derive(Debug)]
+struct Kept {
+    ring: Ring,
+    /// How many bytes it may have; grows with use, up to [`RING_BYTES_MAX`].
+    limit: usize,
 }
 
 /// What all rings share.
@@ -51,13 +57,8 @@ impl Rings {
     #[must_use]
     pub fn of(&self, source: &Source) -> Arc<SharedRing> {
         let mut rings = lock(&self.rings);
-        let new = || {
-            Arc::new(SharedRing {
-                ring: Mutex::default(),
-                limit: AtomicUsize::new(RING_BYTES_MIN),
-                common: Arc::clone(&self.common),
-            })
-        };
+        let new =
+            || Arc::new(SharedRing { kept: Mutex::default(), common: Arc::clone(&self.common) });
         Arc::clone(rings.entry(source.clone()).or_insert_with(new))
     }
 
@@ -123,7 +124,7 @@ impl SharedRing {
 
     /// Ends the line that has been begun, if there is one: a run has ended.
     pub fn end_line(&self, nanoseconds: u64) {
-        if lock(&self.ring).is_some() {
+        if lock(&self.kept).is_some() {
             self.change(1, |ring, limit, counting| ring.end_line(nanoseconds, limit, counting));
         }
     }
@@ -131,58 +132,63 @@ impl SharedRing {
     /// From here on everything is new.
     #[must_use]
     pub fn end(&self) -> Cursor {
-        lock(&self.ring).as_deref().map(Ring::end).unwrap_or_default()
+        lock(&self.kept).as_deref().map(|kept| kept.ring.end()).unwrap_or_default()
     }
 
     /// Before the last `lines` lines, or before all that are kept.
     #[must_use]
     pub fn before_last(&self, lines: Option<usize>) -> Cursor {
-        lock(&self.ring).as_deref().map(|ring| ring.before_last(lines)).unwrap_or_default()
+        lock(&self.kept).as_deref().map(|kept| kept.ring.before_last(lines)).unwrap_or_default()
     }
 
     /// The next line at `cursor`, which moves behind it.
     pub fn next(&self, cursor: &mut Cursor) -> Option<Line> {
-        lock(&self.ring).as_deref()?.next(cursor)
+        lock(&self.kept).as_deref()?.ring.next(cursor)
     }
 
     fn change(&self, more: usize, change: impl FnOnce(&mut Ring, usize, bool)) {
         let followed = self.common.followers.load(Ordering::SeqCst) > 0;
-        let mut place = lock(&self.ring);
-        let ring = place.get_or_insert_default();
-        let limit = self.grown(ring.len().saturating_add(more));
-        change(ring, limit, followed);
+        let mut place = lock(&self.kept);
+        let Kept { ring, limit } = &mut **place.get_or_insert_default();
+        *limit = self.common.grown(*limit, ring.len().saturating_add(more));
+        change(ring, *limit, followed);
         drop(place);
         if followed {
             self.common.wake_up();
         }
     }
-
-    /// The limit, doubled until `wanted` fits or there is no more room for all.
-    fn grown(&self, wanted: usize) -> usize {
-        let mut limit = self.limit.load(Ordering::Relaxed);
-        while limit < wanted && limit < RING_BYTES_MAX {
-            let granted =
-                self.common.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                    used.checked_add(limit).filter(|used| *used <= RINGS_BYTES_MAX)
-                });
-            if granted.is_err() {
-                break;
-            }
-            limit = limit.saturating_mul(2);
-            self.limit.store(limit, Ordering::Relaxed);
-        }
-        limit
-    }
 }
 
 impl Drop for SharedRing {
     fn drop(&mut self) {
-        let beyond = self.limit.load(Ordering::Relaxed).saturating_sub(RING_BYTES_MIN);
-        self.common.used.fetch_sub(beyond, Ordering::Relaxed);
+        if let Some(kept) = &*lock(&self.kept) {
+            let beyond = kept.limit.saturating_sub(RING_BYTES_MIN);
+            self.common.used.fetch_sub(beyond, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { ring: Ring::default(), limit: RING_BYTES_MIN }
     }
 }
 
 impl Common {
+    /// The limit, doubled until `wanted` fits or there is no more room for all.
+    fn grown(&self, mut limit: usize, wanted: usize) -> usize {
+        while limit < wanted && limit < RING_BYTES_MAX {
+            let granted = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(limit).filter(|used| *used <= RINGS_BYTES_MAX)
+            });
+            if granted.is_err() {
+                break;
+            }
+            limit = limit.saturating_mul(2);
+        }
+        limit
+    }
+
     fn wake_up(&self) {
         if let Some(wake) = self.wake.get()
             && !self.woken.swap(true, Ordering::SeqCst)
@@ -202,14 +208,14 @@ mod tests {
         let source = |number: usize| (Name::new(&format!("s{number}")).unwrap(), Stream::Stdout);
         let quiet = rings.of(&source(0));
         quiet.push(b"a word\n", 1);
-        assert_eq!(quiet.limit.load(Ordering::Relaxed), RING_BYTES_MIN);
+        assert_eq!(lock(&quiet.kept).as_ref().unwrap().limit, RING_BYTES_MIN);
         let many = RINGS_BYTES_MAX / RING_BYTES_MAX * 2;
         for number in 1..=many {
             rings.of(&source(number)).push(&[b'x'; RING_BYTES_MAX], 1);
         }
         assert!(rings.common.used.load(Ordering::Relaxed) <= RINGS_BYTES_MAX);
         let last = rings.of(&source(many));
-        assert_eq!(lock(&last.ring).as_ref().unwrap().len(), RING_BYTES_MIN);
+        assert_eq!(lock(&last.kept).as_ref().unwrap().ring.len(), RING_BYTES_MIN);
         drop(last);
         for number in 1..=many {
             rings.forget(&source(number).0);

@@ -1500,9 +1500,9 @@ mod tests {
     fn too_much_to_hand_over_is_said() {
         let mut scene = Scene::sleeping();
         // One string of 128 KiB is more than the kernel takes; see execve(2).
-        scene.spec.command.arguments = vec!["x".repeat(1 << 17).into()];
+        scene.spec.command.arguments = ["x".repeat(1 << 17).into()].into();
         assert_eq!(scene.fail().to_string(), "cannot execute /bin/sleep: argument list too long");
-        scene.spec.command.arguments = vec!["a\0b".into()];
+        scene.spec.command.arguments = ["a\0b".into()].into();
         let expected = "cannot execute /bin/sleep: there is a NUL byte in what it would be given";
         assert_eq!(scene.fail().to_string(), expected);
     }

@@ -35,10 +35,8 @@ pub struct Shape {
     frame: &'static Frame,
     timestamps: bool,
     head: Box<[u8]>,
-    /// What is left of the longest line for the encoded content of a whole line.
-    room: usize,
-    /// The same for a piece that is not the last.
-    room_partial: usize,
+    /// What is left of the longest line for the encoded content and what closes it.
+    left: usize,
 }
 
 /// What lines of one form have in common, whoever they come from.
@@ -164,8 +162,8 @@ impl Shape {
     #[must_use]
     pub fn room_for_any(&self) -> usize {
         match self.frame.encoding {
-            Encoding::Plain => self.room,
-            Encoding::Json => self.room / JSON_EXPANSION,
+            Encoding::Plain => self.room(),
+            Encoding::Json => self.room() / JSON_EXPANSION,
         }
     }
 
@@ -173,7 +171,7 @@ impl Shape {
     /// known to need a cut, before its end is seen.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.room
+        self.room_before(self.frame.close)
     }
 
     /// The content of a complete line without what only marked its end.
@@ -194,9 +192,10 @@ impl Shape {
         self.write_front(stamp, out);
         let from = out.len();
         // To find out where to cut takes far longer than to encode, and hardly a line has to be.
-        if content.len() <= self.room {
+        let room = self.room();
+        if content.len() <= room {
             self.encode(content, out);
-            if out.len().saturating_sub(from) <= self.room {
+            if out.len().saturating_sub(from) <= room {
                 out.push(self.frame.close);
                 return content.len();
             }
@@ -217,9 +216,10 @@ impl Shape {
 
     /// Where `content`, which does not fit, must be cut.
     fn cut(&self, content: &[u8]) -> usize {
+        let room = self.room_before(self.frame.close_partial);
         match self.frame.encoding {
-            Encoding::Plain => character_start(content, self.room_partial),
-            Encoding::Json => json_cut(content, self.room_partial),
+            Encoding::Plain => character_start(content, room),
+            Encoding::Json => json_cut(content, room),
         }
     }
 
@@ -242,11 +242,14 @@ impl Shape {
             .saturating_sub(frame.open.len())
             .saturating_sub(stamp)
             .saturating_sub(head.len());
+        Self { frame, timestamps, head: head.into(), left }
+    }
+
+    /// What is left for the encoded content of what is closed by `close`.
+    fn room_before(&self, close: &[u8]) -> usize {
         // The smallest line has room for the longest name with all that goes with it, so that at
         // least one character is left for each piece; the tests hold it to that.
-        let without = |close: &[u8]| left.saturating_sub(close.len()).max(JSON_EXPANSION);
-        let (room, room_partial) = (without(frame.close), without(frame.close_partial));
-        Self { frame, timestamps, head: head.into(), room, room_partial }
+        self.left.saturating_sub(close.len()).max(JSON_EXPANSION)
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use super::{Attributes, Backoff, Environment, Hooks, Log, Stop};
+use super::{Attributes, Backoff, Environment, Hooks, Log, Stop, SuccessCode};
 
 /// A part that most services leave as it is: takes one word until it differs from what is usual,
 /// and is read as the part itself. With a thousand services that is most of what they need.
-pub struct Rare<T: Usual>(Option<Box<T>>);
+///
+/// A clone is the same part, until one of them is written to.
+pub struct Rare<T: Usual>(Option<Arc<T>>);
 
 /// What a service has where nothing else is written.
 pub trait Usual: Clone + PartialEq + fmt::Debug + 'static {
@@ -18,7 +20,16 @@ pub trait Usual: Clone + PartialEq + fmt::Debug + 'static {
 
 impl<T: Usual> From<T> for Rare<T> {
     fn from(part: T) -> Self {
-        Self(if part == *T::usual() { None } else { Some(Box::new(part)) })
+        Self(if part == *T::usual() { None } else { Some(Arc::new(part)) })
+    }
+}
+
+impl<T: Usual> Rare<T> {
+    /// Becomes the same part as `other`, if it says the same.
+    pub fn share(&mut self, other: &Self) {
+        if self == other {
+            *self = other.clone();
+        }
     }
 }
 
@@ -41,7 +52,7 @@ impl<T: Usual> Deref for Rare<T> {
 
 impl<T: Usual> DerefMut for Rare<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.get_or_insert_with(|| Box::new(T::usual().clone()))
+        Arc::make_mut(self.0.get_or_insert_with(|| Arc::new(T::usual().clone())))
     }
 }
 
@@ -75,4 +86,35 @@ macro_rules! usual {
     };
 }
 
+/// The ends that count as success.
+impl Usual for Vec<SuccessCode> {
+    fn usual() -> &'static Self {
+        static USUAL: LazyLock<Vec<SuccessCode>> = LazyLock::new(|| vec![SuccessCode::Code(0)]);
+        &USUAL
+    }
+}
+
 usual!(Attributes, Backoff, Environment, Hooks, Log, Stop);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_usual_takes_no_room_and_what_is_the_same_is_there_once() {
+        let mut one: Rare<Backoff> = Backoff::default().into();
+        assert!(one.0.is_none());
+        one.limit = 3;
+        let mut other: Rare<Backoff> = Backoff { limit: 3, ..Backoff::default() }.into();
+        let is_same = |one: &Rare<Backoff>, other: &Rare<Backoff>| {
+            one.0.as_ref().zip(other.0.as_ref()).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        assert!(one == other && !is_same(&one, &other));
+        other.share(&one);
+        assert!(is_same(&one, &other));
+        other.limit = 4;
+        assert_eq!((one.limit, other.limit), (3, 4));
+        other.share(&one);
+        assert_eq!(other.limit, 4);
+    }
+}

@@ -17,7 +17,7 @@ pub struct Argv {
     /// What is executed: a path, or a name that is looked up in `PATH`.
     pub program: OsString,
     /// What follows it.
-    pub arguments: Vec<OsString>,
+    pub arguments: Box<[OsString]>,
 }
 
 /// What kind of thing a service is.
@@ -260,7 +260,7 @@ pub struct Spec {
     /// Whether it is started again.
     pub restart: Restart,
     /// Which ends count as success.
-    pub success_codes: Vec<SuccessCode>,
+    pub success_codes: Rare<Vec<SuccessCode>>,
     /// What its successful end for good means.
     pub on_success: Consequence,
     /// What its failure for good means.
@@ -385,7 +385,7 @@ impl Spec {
             reload: None,
             listen: Vec::new(),
             restart: Restart::Always,
-            success_codes: vec![SuccessCode::Code(0)],
+            success_codes: Rare::default(),
             on_success: Consequence::Continue,
             on_failure: Consequence::Shutdown,
             backoff: Rare::default(),
@@ -434,6 +434,18 @@ impl Spec {
             ..spec.clone()
         };
         place(self) == place(other)
+    }
+
+    /// Shares with `other` the parts that say the same: what is set for all services, or for all
+    /// instances of one, is there once.
+    pub fn share(&mut self, other: &Self) {
+        self.success_codes.share(&other.success_codes);
+        self.backoff.share(&other.backoff);
+        self.stop.share(&other.stop);
+        self.hooks.share(&other.hooks);
+        self.attributes.share(&other.attributes);
+        self.environment.share(&other.environment);
+        self.log.share(&other.log);
     }
 
     /// The main command: never restarted, its streams are onit's own, and its end ends the

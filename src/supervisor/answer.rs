@@ -417,7 +417,7 @@ impl Supervisor {
         let mut to_look_at = VecDeque::from([index]);
         while let Some(at) = to_look_at.pop_front() {
             let Some(service) = self.services.get(at.0) else { continue };
-            for other in service.waited_for_by.clone() {
+            for other in service.links.waited_for_by.clone() {
                 let doomed = |other: &Service| other.goal == Goal::Up && other.is_doomed();
                 if self.services.get(other.0).is_some_and(doomed) {
                     self.begin(other, now);
@@ -433,7 +433,7 @@ impl Supervisor {
         let mut to_look_at = VecDeque::from([index]);
         while let Some(at) = to_look_at.pop_front() {
             let Some(service) = self.services.get(at.0) else { continue };
-            for (other, _) in &service.needs {
+            for (other, _) in &service.links.needs {
                 if found.insert(*other) {
                     to_look_at.push_back(*other);
                 }
@@ -448,9 +448,9 @@ impl Supervisor {
         let mut to_look_at = VecDeque::from([index]);
         while let Some(at) = to_look_at.pop_front() {
             let Some(service) = self.services.get(at.0) else { continue };
-            for other in &service.waited_for_by {
+            for other in &service.links.waited_for_by {
                 let Some(waiting) = self.services.get(other.0) else { continue };
-                if waiting.needs.iter().any(|(need, _)| *need == at) && seen.insert(*other) {
+                if waiting.links.needs.iter().any(|(need, _)| *need == at) && seen.insert(*other) {
                     to_look_at.push_back(*other);
                 }
             }
@@ -476,7 +476,7 @@ impl Supervisor {
     /// Those that are to stop, and were held only by `index`, are stopped.
     pub(super) fn stop_those_released_by(&mut self, index: Index, now: Time) {
         let used = self.used_up_to_now();
-        for other in self.above_or_below(index, |service| &service.waits_for) {
+        for other in self.above_or_below(index, |service| &service.links.waits_for) {
             self.stop_if_released(other, &used, now);
         }
         self.take_over_all_held(now);
@@ -532,7 +532,7 @@ impl Supervisor {
     /// Whether somebody waits for a service who is still to stop as well. `used` are
     /// [`Self::used_up_to_now`].
     pub(super) fn is_held(&self, index: Index, used: &BTreeSet<Name>) -> bool {
-        let above = self.above_or_below(index, |service| &service.waited_for_by);
+        let above = self.above_or_below(index, |service| &service.links.waited_for_by);
         let held = above.iter().filter_map(|at| self.services.get(at.0)).any(Service::is_leaving);
         let is_used =
             |service: &Service| service.goal == Goal::Gone && used.contains(&service.spec.name);

@@ -49,8 +49,8 @@ use crate::limits::{
     SPAWNS_A_TURN_MAX, SUMMARY_MAX,
 };
 use crate::service::{
-    Argv, Condition, Consequence, Exit, Failure, Index, Kind, Name, Plan, Role, RunId, Scope,
-    Signal, Spec, Time,
+    Argv, Condition, Consequence, Exit, Failure, Index, Kind, Name, Plan, Rare, Role, RunId, Scope,
+    Signal, Spec, Time, Usual,
 };
 
 use ask::Waiter;
@@ -137,6 +137,13 @@ pub struct Service {
     reloads: Reloads,
     /// What it is to be as soon as nothing of it runs: a reload has changed it.
     next: Option<Arc<Spec>>,
+    /// Whom it waits for, and who for it.
+    links: Rare<Links>,
+}
+
+/// Whom a service waits for, and who for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Links {
     /// What must have been reached before it starts.
     needs: Vec<(Index, Condition)>,
     /// Whose fate must be known before it starts.
@@ -145,6 +152,18 @@ pub struct Service {
     waits_for: Vec<Index>,
     /// Everyone who waits for it.
     waited_for_by: Vec<Index>,
+}
+
+impl Usual for Links {
+    fn usual() -> &'static Self {
+        static NOBODY: Links = Links {
+            needs: Vec::new(),
+            after: Vec::new(),
+            waits_for: Vec::new(),
+            waited_for_by: Vec::new(),
+        };
+        &NOBODY
+    }
 }
 
 /// How often a service has read its configuration again.
@@ -435,7 +454,8 @@ impl Supervisor {
         }
         let stopping = |ran, was_ready, end| {
             let (command, cause, unfit) = (None, Cause::Own, None);
-            State::Stopping(Stopping { run, command, end, ran, was_ready, cause, unfit })
+            let stopping = Stopping { run, command, end, ran, was_ready, cause, unfit };
+            State::Stopping(Box::new(stopping))
         };
         match &mut service.state {
             State::Up(up) if up.run == run => {
@@ -781,13 +801,14 @@ impl Supervisor {
         service: &'a Service,
     ) -> impl Iterator<Item = (&'a Service, Condition)> {
         service
+            .links
             .needs
             .iter()
             .filter_map(|(at, condition)| Some((self.services.get(at.0)?, *condition)))
     }
 
     fn after_of<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Service> {
-        service.after.iter().filter_map(|at| self.services.get(at.0))
+        service.links.after.iter().filter_map(|at| self.services.get(at.0))
     }
 
     /// It is wanted, and nothing of it runs: on to the next attempt, as if it were the first.
@@ -890,7 +911,7 @@ impl Supervisor {
         };
         let (ran, was_ready) = (now.since(since), now.since(ready));
         let stopping = Stopping { run, command, end: None, ran, was_ready, cause, unfit };
-        self.enter(index, State::Stopping(stopping), now);
+        self.enter(index, State::Stopping(Box::new(stopping)), now);
     }
 
     /// Whether its standard input comes from other services, none of which runs: then its end is
@@ -911,11 +932,11 @@ impl Supervisor {
         let (command, end, cause, unfit) = (Some(run), None, Cause::Asked, None);
         let (ran, was_ready) = (Duration::ZERO, Duration::ZERO);
         let stopping = Stopping { run, command, end, ran, was_ready, cause, unfit };
-        self.enter(index, State::Stopping(stopping), now);
+        self.enter(index, State::Stopping(Box::new(stopping)), now);
     }
 
     /// Leaves no more than `time` to what is on its way down already.
-    fn hurry(&mut self, index: Index, mut stopping: Stopping, time: Duration, now: Time) {
+    fn hurry(&mut self, index: Index, mut stopping: Box<Stopping>, time: Duration, now: Time) {
         // It has said that it is about to end, and nobody has asked it to yet.
         let said_so = stopping.cause == Cause::Own && stopping.unfit.is_none();
         stopping.cause = Cause::Asked;
@@ -1086,7 +1107,7 @@ impl Supervisor {
                 continue;
             }
             let Phase::Stopping(shutdown) = &mut self.phase else { return };
-            free.extend(service.waits_for.iter().filter(|other| shutdown.release(**other)));
+            free.extend(service.links.waits_for.iter().filter(|other| shutdown.release(**other)));
         }
     }
 
@@ -1375,7 +1396,7 @@ impl Supervisor {
         let (was_up, is_up) = (is_up(kind, &before), is_up(kind, &service.state));
         let is_news = std::mem::discriminant(&before) != std::mem::discriminant(&service.state);
         if rests || (runs && (is_news || was_up != is_up)) {
-            self.to_consider.extend(service.waited_for_by.iter().copied());
+            self.to_consider.extend(service.links.waited_for_by.iter().copied());
         }
         match (rested, rests) {
             (false, true) => self.at_rest = self.at_rest.saturating_add(1),

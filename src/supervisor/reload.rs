@@ -66,8 +66,13 @@ impl Draft {
         services
             .into_iter()
             .map(|service| Self {
-                needs: service.needs.iter().filter_map(|(i, c)| Some((name(i)?, *c))).collect(),
-                after: service.after.iter().filter_map(name).collect(),
+                needs: service
+                    .links
+                    .needs
+                    .iter()
+                    .filter_map(|(i, c)| Some((name(i)?, *c)))
+                    .collect(),
+                after: service.links.after.iter().filter_map(name).collect(),
                 service,
             })
             .collect()
@@ -137,20 +142,23 @@ pub(super) fn table(drafts: Vec<Draft>) -> Vec<Service> {
     let mut services = Vec::with_capacity(drafts.len());
     for (at, draft) in drafts.into_iter().enumerate() {
         let Draft { mut service, needs, after } = draft;
-        service.needs = needs.iter().filter_map(|(name, c)| Some((place(name)?, *c))).collect();
-        service.after = after.iter().filter_map(place).collect();
+        let needs: Vec<_> = needs.iter().filter_map(|(name, c)| Some((place(name)?, *c))).collect();
+        let after: Vec<_> = after.iter().filter_map(place).collect();
         let waits_for: BTreeSet<Index> =
-            service.needs.iter().map(|(other, _)| *other).chain(service.after.clone()).collect();
+            needs.iter().map(|(other, _)| *other).chain(after.iter().copied()).collect();
         for other in &waits_for {
             if let Some(waiting) = waited_for_by.get_mut(other.0) {
                 Vec::push(waiting, Index(at));
             }
         }
-        service.waits_for = waits_for.into_iter().collect();
+        let waits_for = waits_for.into_iter().collect();
+        service.links = Links { needs, after, waits_for, waited_for_by: Vec::new() }.into();
         services.push(service);
     }
     for (service, waiting) in services.iter_mut().zip(waited_for_by) {
-        service.waited_for_by = waiting;
+        if !waiting.is_empty() {
+            service.links.waited_for_by = waiting;
+        }
     }
     services
 }
@@ -174,10 +182,7 @@ impl Service {
             status: String::new(),
             reloads: Reloads::default(),
             next: None,
-            needs: Vec::new(),
-            after: Vec::new(),
-            waits_for: Vec::new(),
-            waited_for_by: Vec::new(),
+            links: Rare::default(),
         }
     }
 

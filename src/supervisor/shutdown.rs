@@ -39,7 +39,7 @@ impl Shutdown {
         for (at, service) in services.iter().enumerate() {
             let alive = !service.state.is_at_rest() || service.is_to_undo();
             let mut longest = Duration::ZERO;
-            for other in &service.waits_for {
+            for other in &service.links.waits_for {
                 longest = longest.max(wishes.get(other.0).copied().unwrap_or_default());
                 if let Some(holders) = holders.get_mut(other.0) {
                     *holders = usize::saturating_add(*holders, 1);

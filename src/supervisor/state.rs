@@ -42,7 +42,7 @@ pub enum State {
     Up(Up),
     /// It is on its way down, asked or not: its command is being stopped, or what that left behind
     /// is being cleared away, or an `after_exit` command runs.
-    Stopping(Stopping),
+    Stopping(Box<Stopping>),
     /// It has ended unasked and is started again later.
     Backoff {
         /// When.
@@ -79,7 +79,7 @@ pub enum Step {
     /// That it says so itself.
     Announcement,
     /// That a probe succeeds.
-    Probe(Probing),
+    Probe(Box<Probing>),
 }
 
 /// Running and ready.
@@ -116,7 +116,7 @@ pub enum Watch {
     /// It is not.
     Nobody,
     /// By looking, again and again.
-    Probe(Probing),
+    Probe(Box<Probing>),
     /// It is to say that it is alive.
     Watchdog {
         /// How often.
@@ -370,8 +370,8 @@ impl State {
 
 impl Probing {
     /// The first probe at this time.
-    pub(super) fn from(at: Time) -> Self {
-        Self { turn: Turn::Due(at), failures: 0, finding: String::new() }
+    pub(super) fn from(at: Time) -> Box<Self> {
+        Box::new(Self { turn: Turn::Due(at), failures: 0, finding: String::new() })
     }
 }
 

@@ -173,7 +173,7 @@ impl Supervisor {
             cause: Cause::Own,
             unfit: None,
         };
-        self.enter(index, State::Stopping(stopping), now);
+        self.enter(index, State::Stopping(Box::new(stopping)), now);
     }
 
     // ---- well ----
@@ -452,7 +452,7 @@ impl Supervisor {
         }
         let Some(service) = self.services.get(index.0) else { return };
         let name = service.spec.name.clone();
-        for other in service.waited_for_by.clone() {
+        for other in service.links.waited_for_by.clone() {
             let Some(service) = self.services.get(other.0) else { continue };
             if !service.spec.restart_with.contains(&name) || service.goal != Goal::Up {
                 continue;
@@ -687,7 +687,7 @@ fn impatient(interval: Duration, failures: u32) -> Duration {
 fn probing(state: &mut State) -> Option<&mut Probing> {
     match state {
         State::Unready(Unready { step: Step::Probe(probing), .. })
-        | State::Up(Up { watch: Watch::Probe(probing), .. }) => Some(probing),
+        | State::Up(Up { watch: Watch::Probe(probing), .. }) => Some(&mut **probing),
         State::Unready(_)
         | State::Up(_)
         | State::Down

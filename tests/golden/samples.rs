@@ -178,7 +178,7 @@ fn program_differences<'a>(
         ("directory", directory == text("directory")),
         ("autostart", spec.autostart == process["autostart"].as_bool().unwrap()),
         ("restart", spec.restart == autorestart),
-        ("exit codes", spec.success_codes == codes),
+        ("exit codes", *spec.success_codes == codes),
         ("tries", !is_backed_off || u64::from(spec.backoff.limit) == tries),
         (
             "startsecs",

@@ -330,7 +330,7 @@ impl Actor {
     }
 
     pub fn success(mut self, codes: &[SuccessCode]) -> Self {
-        self.spec.success_codes = codes.to_vec();
+        self.spec.success_codes = codes.to_vec().into();
         self
     }
 

@@ -498,7 +498,8 @@ fn actor(rng: &mut Rng, at: usize) -> Actor {
     actor.spec.on_success =
         if rng.chance(10) { Consequence::Shutdown } else { Consequence::Continue };
     if rng.chance(20) {
-        actor.spec.success_codes = vec![SuccessCode::Code(3), SuccessCode::Signal(Signal::TERM)];
+        actor.spec.success_codes =
+            vec![SuccessCode::Code(3), SuccessCode::Signal(Signal::TERM)].into();
     }
     if rng.chance(50) {
         actor.spec.backoff = Backoff {
