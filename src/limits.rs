@@ -145,6 +145,10 @@ pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 /// How long after a log file could not be opened the next attempt is made, if there is output.
 pub const FILE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What the loop says is passed on at most this often: where a thousand services end at once, each
+/// message on its own takes longer than all that is to be done about them.
+pub const NOTICE_PAUSE: Duration = Duration::from_millis(2);
+
 /// Longest message of onit itself, in bytes, everything included: a write of up to `PIPE_BUF`
 /// is never mixed with another one; see pipe(7).
 pub const NOTICE_BYTES_MAX: usize = 4096;

@@ -249,19 +249,25 @@ impl Console {
         lines.iter().skip(from).map(|line| printable(&line.content)).collect()
     }
 
-    /// The process of a run has ended: what it wrote is passed on, and a line it has not ended is
-    /// ended for it. Costs nothing to say again. With `is_over` nobody of the run is left, and the
-    /// next one finds the pipes as the first did.
-    pub fn run_ended(&mut self, name: &Name, is_over: bool) {
+    /// Nothing of this service runs, and the next run is to find its pipes as the first did.
+    pub fn block_again(&self, name: &Name) {
+        let Some(outputs) = self.services.get(name) else { return };
+        for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
+            if let Output::Piped { pipe, .. } = output {
+                pipe.block_again();
+            }
+        }
+    }
+
+    /// The process of a run has ended, or all others of it have: what they wrote is passed on, and
+    /// a line they have not ended is ended for them.
+    pub fn run_ended(&self, name: &Name) {
         let Some(outputs) = self.services.get(name) else { return };
         let relays = lock(&self.relays.running);
         for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
             if let Output::Piped { pipe, key } = output
                 && let Some(relay) = relays.get(key)
             {
-                if is_over {
-                    pipe.block_again();
-                }
                 relay.end_run(pipe);
             }
         }
@@ -302,7 +308,11 @@ impl Console {
     /// `patience`. Returns at once when it is done.
     pub fn finish(&mut self, patience: Duration) -> Lost {
         let deadline = monotonic_clock().checked_add(patience);
-        let _ = self.finish_once(patience);
+        let said = self.notices.said();
+        let lost = self.finish_once(patience);
+        if self.notices.said() == said {
+            return lost;
+        }
         // What the relays had to say meanwhile may have come to another one that was done already.
         let left = deadline
             .map_or(patience, |deadline| deadline.saturating_duration_since(monotonic_clock()));
@@ -719,7 +729,7 @@ pub(super) mod tests {
         let written = write_until_stuck(&stdout, b"0123456789\n");
         let before = resident_kilobytes();
         for _ in 0..1_000_000 {
-            console.run_ended(&web.name, true);
+            console.run_ended(&web.name);
         }
         let grown = resident_kilobytes().saturating_sub(before);
         assert!(grown < 16 << 10, "grew by {grown} KiB");
@@ -741,7 +751,8 @@ pub(super) mod tests {
         // SAFETY: The console keeps it open.
         let stdout = unsafe { BorrowedFd::borrow_raw(stdout) };
         fcntl(stdout, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        console.run_ended(&web.name, true);
+        console.run_ended(&web.name);
+        console.block_again(&web.name);
         let flags = OFlag::from_bits_retain(fcntl(stdout, FcntlArg::F_GETFL).unwrap());
         assert!(!flags.contains(OFlag::O_NONBLOCK));
         assert_eq!(fstat(stdout).unwrap().st_mode & 0o777, 0o622);

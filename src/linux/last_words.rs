@@ -24,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// From here on a panic of whichever thread sees the children off and ends the process.
 pub fn prepare() {
     std::panic::set_hook(Box::new(|panic| {
+        log::logger().flush();
         // One write, straight to stderr: the relay may be what is broken.
         let text = format!("onit | internal fault: {panic}; stopping everything\n");
         let _ = std::io::stderr().write_all(text.as_bytes());

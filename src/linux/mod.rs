@@ -61,8 +61,8 @@ use nix::unistd::{Pid, getpid};
 
 use crate::control::Scene;
 use crate::limits::{
-    FINDING_READS_MAX, KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, LAST_LINES, REAPS_A_TURN_MAX,
-    SWEEP_PAUSE_MAX, SWEEP_SHARE,
+    FINDING_READS_MAX, KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, LAST_LINES, NOTICE_PAUSE,
+    REAPS_A_TURN_MAX, SWEEP_PAUSE_MAX, SWEEP_SHARE,
 };
 use crate::run::Host;
 use crate::service::{
@@ -126,6 +126,8 @@ pub struct Linux {
     pause_until: Time,
     /// They are to be looked for then, although no CHLD comes.
     next_look: Option<Time>,
+    /// When what was said was passed on last.
+    spoke: Time,
     /// What [`Host::perform`] found out.
     found: Vec<Event>,
     ready: Vec<Ready>,
@@ -166,6 +168,7 @@ impl Linux {
     /// No descriptor to be had.
     pub fn new(parts: Parts) -> Result<Self, Errno> {
         let reactor = Reactor::new()?;
+        parts.console.notices().hold_what_is_said(true);
         reactor.watch(parts.signals.descriptor(), Token::Signals)?;
         let sources = Sources::new(parts.load);
         if let Some(rescan) = &parts.rescan {
@@ -211,6 +214,7 @@ impl Linux {
             next_look: None,
             found: Vec::new(),
             ready: Vec::new(),
+            spoke: Time::ZERO,
         })
     }
 
@@ -220,6 +224,7 @@ impl Linux {
         self.control.finish();
         self.listeners.close_all();
         self.console.forget_inputs();
+        self.console.notices().hold_what_is_said(false);
         let lost = self.console.finish(patience);
         if lost.bytes > 0 {
             log::warn!("{} bytes of output were not taken in time and are lost", lost.bytes);
@@ -254,6 +259,9 @@ impl Linux {
         let mut theirs = None;
         let mut newline = None;
         let mut input = None;
+        if let Role::Main | Role::BeforeStart { .. } | Role::AfterExit { .. } = role {
+            self.console.block_again(&service.name);
+        }
         match role {
             Role::Main => {
                 self.open_channels(id, service, &mut channels)?;
@@ -597,9 +605,10 @@ impl Linux {
         if !is_ours {
             run.channels.descriptors().for_each(|descriptor| self.reactor.forget(descriptor));
         }
-        if writes_to_console(run.role) {
-            let is_over = is_ours || run.spec.stop.leftovers == Leftovers::Keep;
-            self.console.run_ended(&run.spec.name, is_over);
+        // Of what leaves remains that is said when it is known whether there are any.
+        let leaves = !is_ours && run.spec.stop.leftovers == Leftovers::Kill;
+        if writes_to_console(run.role) && (!leaves || matches!(run.start, Start::Failed(_))) {
+            self.console.run_ended(&run.spec.name);
         }
         match run.start {
             Start::Failed(failure) => {
@@ -621,15 +630,12 @@ impl Linux {
             events.extend(finding.map(|finding| Event::Found { run: id, finding }));
         }
         events.push(Event::Exited { run: id, exit });
-        match run.spec.stop.leftovers {
-            Leftovers::Keep => events.push(Event::Gone { run: id }),
-            // It starts nobody.
-            Leftovers::Kill if is_ours => events.push(Event::Gone { run: id }),
-            Leftovers::Kill => {
-                let (spec, leader) = (run.spec, run.pid);
-                let role = run.role;
-                self.runs.leave(id, Remains { spec, role, leader, told: BTreeSet::new() });
-            }
+        if leaves {
+            let (spec, role, leader) = (run.spec, run.role, run.pid);
+            let (told, is_flushed) = (BTreeSet::new(), !writes_to_console(role));
+            self.runs.leave(id, Remains { spec, role, leader, told, is_flushed });
+        } else {
+            events.push(Event::Gone { run: id });
         }
     }
 
@@ -680,6 +686,8 @@ impl Linux {
             }
             if !left {
                 gone.push(id);
+            } else if !std::mem::replace(&mut remains.is_flushed, true) {
+                self.console.run_ended(&remains.spec.name);
             }
         }
         for pid in to_tell {
@@ -690,7 +698,7 @@ impl Linux {
             if let Some(remains) = self.runs.gone(id)
                 && writes_to_console(remains.role)
             {
-                self.console.run_ended(&remains.spec.name, true);
+                self.console.run_ended(&remains.spec.name);
             }
             events.push(Event::Gone { run: id });
         }
@@ -698,6 +706,22 @@ impl Linux {
 }
 
 impl Linux {
+    /// Passes on what is held of what was said, or says in what time that is to be done.
+    fn speak(&mut self) -> Option<Duration> {
+        let notices = self.console.notices();
+        if !notices.holds() {
+            return None;
+        }
+        let now = self.now();
+        let due = self.spoke.after(NOTICE_PAUSE);
+        if now < due && self.spoke > Time::ZERO {
+            return Some(due.since(now));
+        }
+        self.spoke = now;
+        notices.pass_on();
+        None
+    }
+
     /// `timeout`, or the time until whoever started onit is to be told something, if that is less.
     fn until_above(&self, timeout: Option<Duration>) -> Option<Duration> {
         let deadline = self.above.as_ref().and_then(Above::deadline);
@@ -815,7 +839,7 @@ impl Host for Linux {
         };
         let mut ready = std::mem::take(&mut self.ready);
         let look = self.next_look.map(|at| at.since(self.now()));
-        let timeout = timeout.into_iter().chain(look).min();
+        let timeout = timeout.into_iter().chain(look).chain(self.speak()).min();
         self.reactor.wait(self.until_above(timeout), &mut ready);
         if let Some(above) = &mut self.above {
             above.due(self.clock.now());

@@ -3,7 +3,11 @@
 //! Whoever speaks never waits: a message is one write to a non-blocking pipe, which the relay to
 //! standard error empties. When the pipe is full, messages are dropped and counted, and the count
 //! is told as soon as there is room.
+//!
+//! The loop has more to say at once: what it says is held until it is about to wait, and then
+//! passed on together. Each write wakes the relay, which takes longer than all the rest.
 
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +34,9 @@ pub struct Notices {
     /// Where it is kept for `onit logs`.
     ring: Arc<SharedRing>,
     voice: Mutex<Option<Voice>>,
+    held: Mutex<Held>,
+    /// Messages said so far.
+    said: AtomicU64,
     /// Messages dropped and not told about.
     dropped: Arc<AtomicU64>,
 }
@@ -42,6 +49,19 @@ struct Voice {
     dropped: Arc<AtomicU64>,
 }
 
+/// What has been said and not been passed on.
+#[derive(Debug, Default)]
+struct Held {
+    /// Whole lines, together not longer than what a pipe takes whole or not at all.
+    lines: Page,
+    messages: u64,
+}
+
+thread_local! {
+    /// What this thread says is held until it is passed on.
+    static HOLDS: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The text of one message, up to a bound, without anything that would end its line or move a
 /// cursor.
 struct Text(String);
@@ -52,7 +72,15 @@ impl Notices {
         relays: Arc<Relays>,
         ring: Arc<SharedRing>,
     ) -> Self {
-        Self { settings, relays, ring, voice: Mutex::default(), dropped: Arc::default() }
+        Self {
+            settings,
+            relays,
+            ring,
+            voice: Mutex::default(),
+            held: Mutex::default(),
+            said: AtomicU64::new(0),
+            dropped: Arc::default(),
+        }
     }
 
     /// Makes this the logger of the process, unless there is one: the first stays.
@@ -73,13 +101,53 @@ impl Notices {
         if level > self.settings.level {
             return;
         }
+        self.said.fetch_add(1, Ordering::Relaxed);
         let mut message = Text::of(text);
         match self.voice() {
-            Ok(voice) => voice.say(level, &message),
+            Ok(voice) => self.hold(&voice, line(voice.style, level, &message).as_slice()),
             Err(_) => self.say_directly(level, &message),
         }
         message.0.push('\n');
         self.ring.push(message.0.as_bytes(), wall_clock());
+    }
+
+    /// From here on what this thread says is held until [`Notices::pass_on`], which it promises to
+    /// call before it waits; or not any more.
+    pub fn hold_what_is_said(&self, holds: bool) {
+        HOLDS.set(holds);
+        self.pass_on();
+    }
+
+    /// How many messages have been said.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        self.said.load(Ordering::Relaxed)
+    }
+
+    /// Whether something is held.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        lock(&self.held).messages > 0
+    }
+
+    /// Passes on what is held.
+    pub fn pass_on(&self) {
+        let mut held = lock(&self.held);
+        if let (true, Ok(voice)) = (held.messages > 0, self.voice()) {
+            held.pass_on(&voice);
+        }
+    }
+
+    fn hold(&self, voice: &Voice, line: &[u8]) {
+        let mut held = lock(&self.held);
+        if held.lines.len().saturating_add(line.len()) > NOTICE_BYTES_MAX {
+            held.pass_on(voice);
+        }
+        held.lines.push(line);
+        held.messages = held.messages.saturating_add(1);
+        if !HOLDS.get() {
+            held.pass_on(voice);
+        }
     }
 
     fn voice(&self) -> Result<Voice, Failure> {
@@ -126,14 +194,30 @@ impl Log for Notices {
         self.say(level(record.level()), record.args());
     }
 
-    fn flush(&self) {}
+    /// Also for a thread that has panicked anywhere, with a lock of ours in its hands.
+    fn flush(&self) {
+        if let (Ok(mut held), Ok(voice)) = (self.held.try_lock(), self.voice.try_lock())
+            && let (true, Some(voice)) = (held.messages > 0, &*voice)
+        {
+            held.pass_on(voice);
+        }
+    }
+}
+
+impl Held {
+    fn pass_on(&mut self, voice: &Voice) {
+        voice.say(self.lines.as_slice(), self.messages);
+        self.lines.clear();
+        self.messages = 0;
+    }
 }
 
 impl Voice {
-    fn say(&self, level: Level, text: &Text) {
+    /// Says `lines`, which are so many messages.
+    fn say(&self, lines: &[u8], messages: u64) {
         self.say_dropped();
-        if !self.write(line(self.style, level, text).as_slice()) {
-            self.dropped.fetch_add(1, Ordering::SeqCst);
+        if !self.write(lines) {
+            self.dropped.fetch_add(messages, Ordering::SeqCst);
             // The relay may have emptied the pipe in between, and then would not come again.
             self.say_dropped();
         }
@@ -152,9 +236,9 @@ impl Voice {
         }
     }
 
-    /// All of `line` or nothing: it is not longer than `PIPE_BUF`, see pipe(7).
-    fn write(&self, line: &[u8]) -> bool {
-        write(self.pipe.writer(), line).is_ok()
+    /// All of `lines` or nothing: they are not longer than `PIPE_BUF`, see pipe(7).
+    fn write(&self, lines: &[u8]) -> bool {
+        write(self.pipe.writer(), lines).is_ok()
     }
 }
 
@@ -218,6 +302,8 @@ fn level(level: log::Level) -> Level {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+
     use super::super::console::tests::{over, relays};
     use super::super::relay::tests::{console, expect, read_bytes};
     use super::*;
@@ -232,6 +318,40 @@ mod tests {
         notices.say(Level::Warn, &format_args!("web: exit code {}\nrm\x1b[2J", 3));
         expect(&reader, "onit | web: exit code 3\\nrm\\u{1b}[2J\n");
         assert_eq!(relays(&console), 1);
+    }
+
+    #[test]
+    fn what_is_held_is_said_at_once_and_in_order() {
+        let (reader, writer) = console();
+        let console = over(writer.try_clone().unwrap(), writer);
+        let notices = console.notices();
+        notices.hold_what_is_said(true);
+        notices.say(Level::Info, &format_args!("one"));
+        notices.say(Level::Info, &format_args!("two"));
+        assert!(notices.holds() && !has_come(&reader));
+        notices.pass_on();
+        assert!(!notices.holds());
+        expect(&reader, "onit | one\nonit | two\n");
+        // Whoever does not promise to come back passes on what others have said before.
+        notices.say(Level::Info, &format_args!("three"));
+        std::thread::scope(|scope| {
+            scope.spawn(|| notices.say(Level::Info, &format_args!("four")));
+        });
+        expect(&reader, "onit | three\nonit | four\n");
+        // No more than a pipe takes whole is held.
+        for _ in 0..NOTICE_BYTES_MAX / 100 {
+            notices.say(Level::Info, &format_args!("{}", "x".repeat(100)));
+        }
+        read_bytes(&reader, 1000);
+        notices.say(Level::Info, &format_args!("last words"));
+        Log::flush(&*notices);
+        assert!(!notices.holds());
+        notices.hold_what_is_said(false);
+    }
+
+    fn has_come(reader: &OwnedFd) -> bool {
+        let mut ready = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+        poll(&mut ready, 20_u8).unwrap() > 0
     }
 
     #[test]

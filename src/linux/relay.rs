@@ -69,6 +69,8 @@ struct Ledger {
     taken: u64,
     /// Where runs ended, if any has.
     ends: Option<Box<Ends>>,
+    /// A run has ended since the end to write to was made blocking.
+    has_ended: bool,
     /// No bytes are wanted after the last end.
     closing: bool,
     /// By which name the relay knows the pipe; none before it is attached.
@@ -185,7 +187,10 @@ impl Pipe {
     /// Makes the end to write to blocking again. A program that made it non-blocking did so for all
     /// who will ever have it, see fcntl(2), and the next run does not expect that.
     pub fn block_again(&self) {
-        let _ = fcntl(&self.writer, FcntlArg::F_SETFL(OFlag::empty()));
+        // Before the end of a run there is none that could have done so.
+        if std::mem::take(&mut lock(&self.ledger).has_ended) {
+            let _ = fcntl(&self.writer, FcntlArg::F_SETFL(OFlag::empty()));
+        }
     }
 
     /// Says that a run ends here: a line that has been begun will not go on. Says whether that is
@@ -196,6 +201,7 @@ impl Pipe {
         let mut ledger = lock(&self.ledger);
         let unread = u64::try_from(self.unread()).unwrap_or(0);
         let here = ledger.taken.saturating_add(unread);
+        ledger.has_ended = true;
         if ledger.ends.as_ref().map_or(0, |ends| ends.last) == here {
             return false;
         }

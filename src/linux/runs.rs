@@ -56,6 +56,8 @@ pub struct Remains {
     pub leader: i32,
     /// Who has been sent TERM since it ended.
     pub told: BTreeSet<i32>,
+    /// What it wrote has been passed on since it ended.
+    pub is_flushed: bool,
 }
 
 /// All runs that are not gone.
