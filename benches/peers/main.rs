@@ -81,6 +81,8 @@ struct Request {
     workloads: Vec<String>,
     rounds: Option<usize>,
     plots: Option<String>,
+    /// Without the peers.
+    alone: bool,
 }
 
 fn main() -> ExitCode {
@@ -101,7 +103,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let plots = request.plots.as_ref().map(|folder| Plots::into(Path::new(folder)));
-    let workshop = Workshop::open(request.rounds, plots);
+    let workshop = Workshop::open(request.rounds, request.alone, plots);
     workshop.introduce();
     for (name, run) in WORKLOADS {
         if request.workloads.is_empty() || request.workloads.iter().any(|word| word == name) {
@@ -118,6 +120,7 @@ impl Request {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));
             match word.as_str() {
+                "--alone" => request.alone = true,
                 "--plots" => request.plots = Some(value()?),
                 "--rounds" => {
                     let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
@@ -130,7 +133,7 @@ impl Request {
                     let known: Vec<&str> = WORKLOADS.iter().map(|(name, _)| *name).collect();
                     let known = known.join(" ");
                     return Err(format!(
-                        "no workload {unknown}; there are: {known}; and --rounds N, --plots FOLDER"
+                        "no workload {unknown}; there are: {known}; and --rounds N, --alone, --plots FOLDER"
                     ));
                 }
             }

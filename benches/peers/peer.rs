@@ -235,6 +235,10 @@ impl Peer {
         self.parts.contains(&part)
     }
 
+    pub(crate) fn is_onit(&self) -> bool {
+        self.program == ONIT_PROGRAM
+    }
+
     pub(crate) fn is_installed(&self) -> bool {
         find(self.program).is_some()
     }

@@ -16,6 +16,8 @@ const FLOOR: &str = "bench-floor";
 pub(crate) struct Workshop {
     directory: PathBuf,
     rounds: Option<usize>,
+    /// Nobody takes part but onit and the floors.
+    alone: bool,
     /// Where pictures go, if they are wanted.
     pub(crate) plots: Option<Plots>,
     rooms: Cell<u32>,
@@ -36,7 +38,7 @@ enum By {
 }
 
 impl Workshop {
-    pub(crate) fn open(rounds: Option<usize>, plots: Option<Plots>) -> Self {
+    pub(crate) fn open(rounds: Option<usize>, alone: bool, plots: Option<Plots>) -> Self {
         let directory = std::env::temp_dir().join(format!("onit-bench-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a temporary directory");
         let sleep = find("sleep").expect("sleep is installed");
@@ -45,7 +47,7 @@ impl Workshop {
         {
             fs::copy(program, directory.join(name)).expect("room for a copy");
         }
-        Self { directory, rounds, plots, rooms: Cell::new(0) }
+        Self { directory, rounds, alone, plots, rooms: Cell::new(0) }
     }
 
     /// Says on what this is measured, who takes part, and who is missing.
@@ -71,10 +73,11 @@ impl Workshop {
         self.rounds.unwrap_or(usual)
     }
 
-    /// Whoever is installed and takes part.
+    /// Whoever is installed, wanted and takes part.
     pub(crate) fn peers(&self, part: Part) -> Vec<Contestant> {
         let taking_part = PEERS.iter().filter(|peer| peer.takes_part_in(part));
-        let installed = taking_part.filter(|peer| peer.is_installed());
+        let is_wanted = |peer: &&Peer| !self.alone || peer.is_onit();
+        let installed = taking_part.filter(is_wanted).filter(|peer| peer.is_installed());
         installed
             .map(|peer| Contestant { name: peer.name.to_owned(), by: By::Peer(peer) })
             .collect()
