@@ -50,11 +50,6 @@ pub(super) fn since_boot() -> Duration {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// What this thread has had of the processors.
-pub(super) fn processor_time() -> Duration {
-    read(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
 fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel fills in `time`, which lives. It knows these clocks.

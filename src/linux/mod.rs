@@ -49,6 +49,7 @@ pub mod trust;
 pub mod usage;
 pub mod users;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
@@ -74,7 +75,7 @@ use crate::supervisor::{Action, Ask, Dependents, Event, Wake};
 use above::Above;
 use berth::Berth;
 use channels::{Channels, Finding, Newline};
-use clock::{Clock, processor_time};
+use clock::Clock;
 use console::{Console, Streams};
 use control::Control;
 use kin::Kin;
@@ -116,10 +117,11 @@ pub struct Linux {
     handover: Handover,
     /// Whether we are PID 1 of our namespace: only then everybody in it is ours to end.
     is_init: bool,
+    own_pid: u32,
     /// Whether /proc can say who belongs to whom.
-    has_proc: bool,
+    has_proc: OnceCell<bool>,
     /// The container's count of processes killed for want of memory, as last seen.
-    oom_kills: Option<u64>,
+    oom_kills: OnceCell<Option<u64>>,
     /// Whether [`Event::Alone`] is wanted.
     sweeping: bool,
     /// Children are not looked for before this: the last look took long.
@@ -207,8 +209,9 @@ impl Linux {
             terminal: parts.terminal,
             handover: parts.handover,
             is_init: getpid() == Pid::from_raw(1),
-            has_proc: kin::proc_is_ours(),
-            oom_kills: memory::oom_kills(),
+            own_pid: std::process::id(),
+            has_proc: OnceCell::new(),
+            oom_kills: OnceCell::new(),
             sweeping: false,
             pause_until: Time::ZERO,
             next_look: None,
@@ -467,11 +470,16 @@ impl Linux {
 
     /// Everybody below our unknown children, and below `root`.
     fn kin(&self, root: Option<i32>) -> Vec<Kin> {
-        if !self.has_proc {
+        if !self.has_proc() {
             return Vec::new();
         }
         let unknown = kin::orphans().into_iter().filter(|pid| self.runs.by_pid(*pid).is_none());
         kin::downwards(unknown.chain(root))
+    }
+
+    /// Whether /proc can say who there is.
+    fn has_proc(&self) -> bool {
+        *self.has_proc.get_or_init(kin::proc_is_ours)
     }
 
     fn sweep(&mut self, signal: Signal) {
@@ -480,7 +488,7 @@ impl Linux {
         self.next_look = Some(Time::ZERO);
         if self.is_init {
             send_to_everybody(signal);
-        } else if self.has_proc {
+        } else if self.has_proc() {
             for kin in kin::downwards(kin::own_children()) {
                 self.send(kin.pid, signal);
             }
@@ -543,7 +551,10 @@ impl Linux {
     /// ended: of several that end at once CHLD tells of one at least.
     fn reap(&mut self, ended: &[i32], events: &mut Vec<Event>) {
         for pid in ended {
-            if let Ok(Some(ended)) = wait_for(libc::P_PID, *pid, PEEK) {
+            // A number that is no run's is that of somebody of whom nothing is to be known.
+            let is_known = self.runs.by_pid(*pid).is_some();
+            let flags = if is_known { PEEK } else { REAP };
+            if let (Ok(Some(ended)), true) = (wait_for(libc::P_PID, *pid, flags), is_known) {
                 self.reap_one(ended, events);
             }
         }
@@ -560,13 +571,13 @@ impl Linux {
     /// Reaps whoever can be found to have ended. Says whether nobody is left at all.
     fn reap_all(&mut self, events: &mut Vec<Event>) -> bool {
         for found in 0..REAPS_A_TURN_MAX {
-            let before = processor_time();
+            let before = self.now();
             match wait_for(libc::P_ALL, 0, PEEK) {
                 Ok(Some(ended)) => self.reap_one(ended, events),
                 Ok(None) => {
                     // Where some were found there may be more at once.
                     if found == 0 && self.runs.are_many() {
-                        let took = processor_time().saturating_sub(before);
+                        let took = self.now().since(before);
                         let pause = took.saturating_mul(SWEEP_SHARE).min(SWEEP_PAUSE_MAX);
                         self.pause_until = self.now().after(pause);
                     }
@@ -594,7 +605,7 @@ impl Linux {
             }
         }
         // ECHILD cannot be, and if it were, it would be reaped.
-        let _ = wait_for(libc::P_PID, ended.pid, libc::WEXITED | libc::WNOHANG);
+        let _ = wait_for(libc::P_PID, ended.pid, REAP);
         let Some((id, run)) = known.and_then(|id| Some((id, self.runs.reaped(id)?))) else {
             return;
         };
@@ -661,8 +672,9 @@ impl Linux {
         if exit != Exit::Signal(Signal::KILL) || killed_by_us {
             return exit;
         }
-        let before = std::mem::replace(&mut self.oom_kills, memory::oom_kills());
-        if self.oom_kills > before { Exit::OutOfMemory } else { exit }
+        let now = memory::oom_kills();
+        let before = std::mem::replace(&mut self.oom_kills, OnceCell::from(now));
+        if now > before.into_inner().flatten() { Exit::OutOfMemory } else { exit }
     }
 
     /// Finds out which runs nobody is left of, and tells the others of it, each of them once.
@@ -671,7 +683,7 @@ impl Linux {
             return;
         }
         let kin = if alone { Vec::new() } else { self.kin(None) };
-        let has_proc = self.has_proc;
+        let has_proc = self.has_proc();
         let mut gone = Vec::new();
         let mut to_tell = Vec::new();
         for (id, remains) in self.runs.all_remains() {
@@ -784,14 +796,14 @@ impl Host for Linux {
             Action::Tell(change) => {
                 let runs = &self.runs;
                 let pid = |run| runs.alive(run).map(|run| run.pid);
-                let scene = scene(&self.clock, &pid);
+                let scene = scene(&self.clock, self.own_pid, &pid);
                 self.supervise.note(&change.report, change.report.state.run().and_then(pid));
                 self.control.tell(*change, &self.reactor, &scene, &mut self.found);
             }
             Action::Reply { ticket, answer } => {
                 let runs = &self.runs;
                 let pid = |run| runs.alive(run).map(|run| run.pid);
-                let scene = scene(&self.clock, &pid);
+                let scene = scene(&self.clock, self.own_pid, &pid);
                 self.control.reply(ticket, *answer, &self.reactor, &scene, &mut self.found);
             }
             Action::TellAbove(word) => {
@@ -827,6 +839,8 @@ impl Host for Linux {
     }
 
     fn wait(&mut self, wake: Wake, events: &mut Vec<Event>) {
+        // Once those are on their way that are to be started: they need not wait for it.
+        self.oom_kills.get_or_init(memory::oom_kills);
         events.append(&mut self.found);
         let timeout = if !events.is_empty() {
             Some(Duration::ZERO)
@@ -858,13 +872,13 @@ impl Host for Linux {
                 Token::Door => {
                     let runs = &self.runs;
                     let pid = |run| runs.alive(run).map(|run| run.pid);
-                    let scene = scene(&self.clock, &pid);
+                    let scene = scene(&self.clock, self.own_pid, &pid);
                     self.control.accept(&self.reactor, &scene, events);
                 }
                 Token::Client(id) => {
                     let runs = &self.runs;
                     let pid = |run| runs.alive(run).map(|run| run.pid);
-                    let scene = scene(&self.clock, &pid);
+                    let scene = scene(&self.clock, self.own_pid, &pid);
                     self.control.serve(id, flags, &self.reactor, &scene, events);
                 }
                 Token::Sources => {
@@ -916,8 +930,7 @@ impl Host for Linux {
 }
 
 /// What the supervisor does not know, as it is now.
-fn scene<'a>(clock: &Clock, pid: &'a dyn Fn(RunId) -> Option<i32>) -> Scene<'a> {
-    let own_pid = std::process::id();
+fn scene<'a>(clock: &Clock, own_pid: u32, pid: &'a dyn Fn(RunId) -> Option<i32>) -> Scene<'a> {
     Scene { now: clock.now(), wall_clock: clock::wall_clock(), own_pid, pid }
 }
 
@@ -957,6 +970,9 @@ struct Ended {
 
 /// To see who has ended and leave it there.
 const PEEK: i32 = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+
+/// To take away whoever has ended.
+const REAP: i32 = libc::WEXITED | libc::WNOHANG;
 
 /// waitid(2), which unlike nix's names every signal, the realtime ones too.
 fn wait_for(kind: libc::idtype_t, pid: i32, flags: i32) -> Result<Option<Ended>, Errno> {

@@ -133,7 +133,9 @@ impl Notices {
     /// Passes on what is held.
     pub fn pass_on(&self) {
         let mut held = lock(&self.held);
-        if let (true, Ok(voice)) = (held.messages > 0, self.voice()) {
+        if held.messages > 0
+            && let Ok(voice) = self.voice()
+        {
             held.pass_on(&voice);
         }
     }
@@ -197,7 +199,8 @@ impl Log for Notices {
     /// Also for a thread that has panicked anywhere, with a lock of ours in its hands.
     fn flush(&self) {
         if let (Ok(mut held), Ok(voice)) = (self.held.try_lock(), self.voice.try_lock())
-            && let (true, Some(voice)) = (held.messages > 0, &*voice)
+            && held.messages > 0
+            && let Some(voice) = &*voice
         {
             held.pass_on(voice);
         }
@@ -313,6 +316,8 @@ mod tests {
         let (reader, writer) = console();
         let console = over(writer.try_clone().unwrap(), writer);
         let notices = console.notices();
+        notices.hold_what_is_said(true);
+        notices.hold_what_is_said(false);
         notices.say(Level::Debug, &format_args!("nobody asked"));
         assert_eq!(relays(&console), 0);
         notices.say(Level::Warn, &format_args!("web: exit code {}\nrm\x1b[2J", 3));

@@ -97,9 +97,13 @@ impl Reactor {
                 EpollTimeout::try_from(milliseconds(timeout)).unwrap_or(EpollTimeout::MAX)
             }
         };
-        // EINTR is a signal, whose self-pipe is found ready the next time; anything else would be
-        // a descriptor that is no epoll, which cannot be.
-        let count = self.epoll.wait(&mut self.ready, timeout).unwrap_or(0);
+        let mut count = self.epoll.wait(&mut self.ready, timeout);
+        if count == Err(Errno::EINTR) {
+            // A signal, whose self-pipe is ready now.
+            count = self.epoll.wait(&mut self.ready, EpollTimeout::ZERO);
+        }
+        // Anything else would be a descriptor that is no epoll, which cannot be.
+        let count = count.unwrap_or(0);
         let events = self.ready.iter().take(count);
         ready.extend(events.map(|event| (Token::decode(event.data()), event.events())));
     }

@@ -6,6 +6,7 @@
 //! signal(7) and pid_namespaces(7). They are unblocked when the handlers are in place, so that
 //! nothing that arrives after that first statement is lost.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -18,7 +19,9 @@ use crate::supervisor::Sender;
 
 /// The signals to onit, as they come in.
 pub struct Signals {
-    delivery: SignalDelivery<UnixStream, WithRawSiginfo>,
+    /// Kept to the end of the process: to unregister sixty signals copies what is registered sixty
+    /// times, and their handlers stay anyway.
+    delivery: ManuallyDrop<SignalDelivery<UnixStream, WithRawSiginfo>>,
     caught: Vec<Signal>,
 }
 
@@ -65,7 +68,7 @@ impl Signals {
         let numbers = caught.iter().map(|signal| signal.number());
         let delivery = SignalDelivery::with_pipe(read, write, WithRawSiginfo, numbers)?;
         release();
-        Ok(Self { delivery, caught })
+        Ok(Self { delivery: ManuallyDrop::new(delivery), caught })
     }
 
     /// What is readable when a signal has come in.
