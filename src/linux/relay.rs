@@ -318,6 +318,7 @@ impl Relay {
                 shared: Arc::clone(&shared),
                 sink: Tap::new(sink),
                 out: Page::default(),
+                front: Page::default(),
                 stamp: Stamp::at(wall_clock()),
                 nanoseconds: 0,
                 tails: 0,
@@ -569,6 +570,8 @@ struct Outlet {
     sink: Tap,
     /// Whole lines.
     out: Page,
+    /// What stands before the lines that are being moved.
+    front: Page,
     stamp: Stamp,
     /// The same moment, since 1970.
     nanoseconds: u64,
@@ -587,7 +590,7 @@ impl Outlet {
         let mut rest = bytes;
         while !rest.is_empty() {
             let before = lines.waiting();
-            let taken = lines.push(rest, &self.stamp, &mut self.out);
+            let taken = lines.push(rest, &self.stamp, &mut self.front, &mut self.out);
             self.tails = self.tails.saturating_sub(before).saturating_add(lines.waiting());
             self.unfed = self.unfed.saturating_sub(taken);
             rest = rest.get(taken..).unwrap_or_default();

@@ -35,12 +35,15 @@ impl Lines {
     /// Appends to `out` the lines that end in `bytes`, and keeps the beginning of the next.
     ///
     /// Stops when `out` holds [`OUT_BYTES`]; the caller makes room and comes again with what is
-    /// left. Returns how many bytes were taken.
-    pub fn push(&mut self, bytes: &[u8], stamp: &Stamp, out: &mut Page) -> usize {
+    /// left. Returns how many bytes were taken. In `front` is put together what stands before each
+    /// line of now: once for all that come at once.
+    pub fn push(&mut self, bytes: &[u8], stamp: &Stamp, front: &mut Page, out: &mut Page) -> usize {
         let mut rest = bytes;
+        front.clear();
+        self.shape.write_front(stamp, front);
         while !rest.is_empty() && out.len() < OUT_BYTES {
             if self.tail.is_empty() {
-                let taken = copy_lines(rest, &self.shape, stamp, out);
+                let taken = copy_lines(rest, &self.shape, front.as_slice(), out);
                 rest = rest.get(taken..).unwrap_or_default();
                 if out.len() >= OUT_BYTES || rest.is_empty() {
                     break;
@@ -121,13 +124,12 @@ impl Lines {
     }
 }
 
-/// Copies the whole lines that `bytes` begins with as long as none could be too long: what nearly
-/// all lines are, and so the innermost loop of all. Returns how many bytes those are.
-fn copy_lines(bytes: &[u8], shape: &Shape, stamp: &Stamp, out: &mut Page) -> usize {
+/// Copies the whole lines that `bytes` begins with, each behind `front`, as long as none could be
+/// too long: what nearly all lines are, and so the innermost loop of all. Returns how many bytes
+/// those are.
+fn copy_lines(bytes: &[u8], shape: &Shape, front: &[u8], out: &mut Page) -> usize {
     let most = shape.room_for_any().saturating_add(1);
     let is_bare = shape.is_bare();
-    // What stands before each line of now: put together once for all that come at once.
-    let mut front = 0..0;
     let mut from = 0usize;
     for end in memchr_iter(b'\n', bytes) {
         let after = end.saturating_add(1);
@@ -135,13 +137,7 @@ fn copy_lines(bytes: &[u8], shape: &Shape, stamp: &Stamp, out: &mut Page) -> usi
         if line.len() > most || out.len() >= OUT_BYTES {
             break;
         }
-        if front.is_empty() {
-            let at = out.len();
-            shape.write_front(stamp, out);
-            front = at..out.len();
-        } else {
-            out.repeat(front.clone());
-        }
+        out.push(front);
         if is_bare {
             out.push(line);
         } else {
@@ -176,7 +172,7 @@ mod tests {
         for chunk in input.chunks(size) {
             let mut rest = chunk;
             while !rest.is_empty() {
-                let taken = lines.push(rest, &stamp(), &mut out);
+                let taken = lines.push(rest, &stamp(), &mut Page::default(), &mut out);
                 rest = &rest[taken..];
                 all.extend_from_slice(out.as_slice());
                 out.clear();
@@ -402,7 +398,7 @@ mod tests {
     fn the_out_buffer_does_not_grow_with_the_number_of_lines() {
         let mut lines = web(Style { timestamps: true, ..style(Format::Text) });
         let mut out = Page::default();
-        let taken = lines.push(&[b'\n'; 64 << 10], &stamp(), &mut out);
+        let taken = lines.push(&[b'\n'; 64 << 10], &stamp(), &mut Page::default(), &mut out);
         assert!(taken < 64 << 10);
         assert!(out.len() < OUT_BYTES + 256);
     }
@@ -412,7 +408,7 @@ mod tests {
         let mut lines = web(style(Format::Text));
         let mut out = Page::default();
         for _ in 0..1000 {
-            assert_eq!(lines.push(&[b'x'; 5000], &stamp(), &mut out), 5000);
+            assert_eq!(lines.push(&[b'x'; 5000], &stamp(), &mut Page::default(), &mut out), 5000);
             assert!(lines.waiting() <= 16 << 10);
             out.clear();
         }

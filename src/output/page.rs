@@ -1,7 +1,5 @@
 //! Lines that have been put together and are to be written out.
 
-use std::ops::Range;
-
 /// Bytes, appended to. As a vector of bytes, but appending costs a copy and nothing else: this is
 /// done three times a line, and a vector asks for room each time, by a call.
 #[derive(Clone, Debug, Default)]
@@ -56,22 +54,6 @@ impl Page {
         }
     }
 
-    /// Appends once more what was appended before, where `part` says.
-    #[inline(always)]
-    pub fn repeat(&mut self, part: Range<usize>) {
-        let end = self.used.saturating_add(part.len());
-        if self.room.len() < end {
-            self.grow(end);
-        }
-        if let Some((before, place)) = self.room.split_at_mut_checked(self.used)
-            && let (Some(part), Some(place)) =
-                (before.get(part.clone()), place.get_mut(..part.len()))
-        {
-            place.copy_from_slice(part);
-            self.used = end;
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn grow(&mut self, end: usize) {
@@ -99,9 +81,5 @@ mod tests {
         assert_eq!(page.len(), 3);
         page.clear();
         page.push(b"two");
-        page.repeat(1..3);
-        assert_eq!(page.as_slice(), b"twowo");
-        page.repeat(4..6);
-        assert_eq!(page.as_slice(), b"twowo", "there is no such part");
     }
 }
