@@ -66,7 +66,7 @@ pub struct Console {
     nowhere: Option<OwnedFd>,
     /// Relays to files that no service writes to any more. They end by themselves; until then
     /// they count when everything has to be written out.
-    retired: Vec<Arc<Relay>>,
+    retired: Vec<Arc<Route>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ struct Outputs {
 enum Output {
     Own(Stream),
     Nowhere,
-    Piped { pipe: Arc<Pipe>, key: Key },
+    Piped { pipe: Arc<Pipe>, route: Arc<Route> },
     Service(Name),
 }
 
@@ -98,10 +98,17 @@ pub(super) enum Key {
     Nowhere,
 }
 
+/// A relay, and where to.
+#[derive(Debug)]
+pub(super) struct Route {
+    key: Key,
+    pub(super) relay: Relay,
+}
+
 /// The relays there are, each started when it is needed first.
 #[derive(Debug)]
 pub(super) struct Relays {
-    running: Mutex<LiteMap<Key, Arc<Relay>>>,
+    running: Mutex<LiteMap<Key, Arc<Route>>>,
     own: Own,
     stdout: Identity,
     stderr: Identity,
@@ -263,12 +270,9 @@ impl Console {
     /// a line they have not ended is ended for them.
     pub fn run_ended(&self, name: &Name) {
         let Some(outputs) = self.services.get(name) else { return };
-        let relays = lock(&self.relays.running);
         for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
-            if let Output::Piped { pipe, key } = output
-                && let Some(relay) = relays.get(key)
-            {
-                relay.end_run(pipe);
+            if let Output::Piped { pipe, route } = output {
+                route.relay.end_run(pipe);
             }
         }
     }
@@ -291,9 +295,9 @@ impl Console {
 
     /// Files may have been moved away: they are opened again, under their names.
     pub fn reopen_files(&self) {
-        for (key, relay) in lock(&self.relays.running).iter() {
+        for (key, route) in lock(&self.relays.running).iter() {
             match key {
-                Key::File(_) => relay.reopen(),
+                Key::File(_) => route.relay.reopen(),
                 Key::Inode { .. } | Key::Nowhere => {}
             }
         }
@@ -322,13 +326,13 @@ impl Console {
     fn finish_once(&self, patience: Duration) -> Lost {
         let deadline = monotonic_clock().checked_add(patience);
         // Not under the lock: a relay that has something to say for the first time needs it.
-        let mut relays: Vec<Arc<Relay>> = lock(&self.relays.running).values().cloned().collect();
-        relays.extend(self.retired.iter().cloned());
-        for relay in &relays {
-            relay.finish();
+        let mut routes: Vec<Arc<Route>> = lock(&self.relays.running).values().cloned().collect();
+        routes.extend(self.retired.iter().cloned());
+        for route in &routes {
+            route.relay.finish();
         }
         let mut bytes: u64 = 0;
-        for relay in &relays {
+        for Route { relay, .. } in routes.iter().map(Arc::as_ref) {
             let left = deadline
                 .map_or(patience, |deadline| deadline.saturating_duration_since(monotonic_clock()));
             bytes = bytes.saturating_add(relay.wait(left));
@@ -387,8 +391,9 @@ impl Console {
         let lines = Lines::new(Shape::of_service(style, &spec.name, stream));
         let pipe = Arc::new(Pipe::open()?);
         let ring = self.rings.of(&(spec.name.clone(), stream));
-        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, Some(ring), None))?;
-        Ok(Output::Piped { pipe, key })
+        let route = self.relays.route(key, sink)?;
+        route.relay.attach(&pipe, lines, Some(ring), None)?;
+        Ok(Output::Piped { pipe, route })
     }
 
     fn descriptor(&self, output: &Output) -> RawFd {
@@ -408,44 +413,35 @@ impl Console {
     }
 
     fn release(&mut self, output: Output) {
-        self.retired.retain(|relay| !relay.is_idle());
-        let Output::Piped { pipe, key } = output else { return };
-        let mut relays = lock(&self.relays.running);
-        if let Some(relay) = relays.get(&key) {
-            relay.close(&pipe);
-        }
-        let is_used = |output: &Output| match output {
-            Output::Piped { key: other, .. } => *other == key,
-            Output::Own(_) | Output::Nowhere | Output::Service(_) => false,
-        };
-        let in_use = self.services.values().any(|outputs| {
-            is_used(&outputs.stdout) || outputs.stderr.as_ref().is_some_and(is_used)
-        });
-        match key {
+        self.retired.retain(|route| !route.relay.is_idle());
+        let Output::Piped { pipe, route } = output else { return };
+        route.relay.close(&pipe);
+        // Besides this one only that of the relays: no other stream goes there.
+        let is_last = Arc::strong_count(&route) <= 2;
+        match route.key {
+            Key::File(_) if is_last => {
+                self.retired.extend(lock(&self.relays.running).remove(&route.key));
+            }
             // The next one to need the console must find this very relay, even when it is stuck.
-            Key::Inode { .. } | Key::Nowhere => {}
-            Key::File(_) if in_use => {}
-            Key::File(_) => self.retired.extend(relays.remove(&key)),
+            Key::File(_) | Key::Inode { .. } | Key::Nowhere => {}
         }
     }
 }
 
 impl Relays {
-    /// Does something with the relay for `key`; if there is none, it is started to `sink`.
-    pub(super) fn with<T>(
+    /// The relay for `key`; if there is none, it is started to `sink`.
+    pub(super) fn route(
         &self,
-        key: &Key,
+        key: Key,
         sink: impl FnOnce() -> Result<Sink, Failure>,
-        action: impl FnOnce(&Relay) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let mut relays = lock(&self.running);
-        if let Some(relay) = relays.get(key) {
-            return action(relay);
+    ) -> Result<Arc<Route>, Failure> {
+        let mut running = lock(&self.running);
+        if let Some(route) = running.get(&key) {
+            return Ok(Arc::clone(route));
         }
-        let relay = Arc::new(Relay::start(sink()?)?);
-        let result = action(&relay);
-        relays.insert(key.clone(), relay);
-        result
+        let route = Arc::new(Route { key: key.clone(), relay: Relay::start(sink()?)? });
+        running.insert(key, Arc::clone(&route));
+        Ok(route)
     }
 
     pub(super) fn identity(&self, stream: Stream) -> &Identity {
@@ -688,7 +684,9 @@ pub(super) mod tests {
         console.close(&files.name);
         // The relay to stderr stays.
         assert_eq!(relays(&console), before + 1);
-        until("the relay to the file to end", || console.retired.iter().all(|r| r.is_idle()));
+        until("the relay to the file to end", || {
+            console.retired.iter().all(|route| route.relay.is_idle())
+        });
         std::fs::remove_dir_all(directory).unwrap();
     }
 

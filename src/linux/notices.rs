@@ -169,7 +169,7 @@ impl Notices {
         let on_room: OnRoom = Box::new(move || speaker.say_dropped());
         let lines = Lines::new(Shape::raw(NOTICE_BYTES_MAX));
         let sink = || self.relays.sink(Stream::Stderr);
-        self.relays.with(&key, sink, |relay| relay.attach(&pipe, lines, None, Some(on_room)))?;
+        self.relays.route(key, sink)?.relay.attach(&pipe, lines, None, Some(on_room))?;
         *place = Some(voice.clone());
         Ok(voice)
     }
