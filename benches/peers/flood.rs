@@ -9,7 +9,7 @@ use crate::writer::{Job, WRITE};
 const ROUNDS: usize = 3;
 
 /// What is written for the tables, and for each point of the pictures.
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 256 << 20;
 const BYTES_A_POINT: usize = 16 << 20;
 
 /// What is written at once: most programs have smaller buffers, none is faster.

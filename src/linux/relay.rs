@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use litemap::LiteMap;
+use memchr::memrchr;
 use nix::errno::Errno as Error;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -323,6 +324,7 @@ impl Relay {
                 nanoseconds: 0,
                 tails: 0,
                 unfed: 0,
+                more: false,
             },
             shared: Arc::clone(&shared),
             inlets: LiteMap::new(),
@@ -462,11 +464,15 @@ impl Worker {
     fn run(mut self) {
         let mut events = [EpollEvent::empty(); RELAY_EVENTS];
         loop {
-            // No timeout: at rest nothing wakes this thread.
-            let count = match self.shared.epoll.wait(&mut events, EpollTimeout::NONE) {
+            // No timeout: at rest nothing wakes this thread. What is left of the last round goes
+            // out with this one, or alone if there is nothing.
+            let is_empty = self.outlet.out.is_empty();
+            let timeout = if is_empty { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+            let count = match self.shared.epoll.wait(&mut events, timeout) {
                 Ok(count) => count,
                 Err(Error::EINTR) => 0,
                 Err(error) => {
+                    self.outlet.write_out();
                     log::error!("a relay cannot wait for output: {}", errno(error));
                     return;
                 }
@@ -479,13 +485,18 @@ impl Worker {
                     token => self.serve(token),
                 }
             }
-            self.outlet.write_out();
-            if self.shared.finishing.load(Ordering::Acquire) && !self.is_due() {
+            let is_finishing = self.shared.finishing.load(Ordering::Acquire);
+            match std::mem::take(&mut self.outlet.more) && !is_finishing {
+                true => self.outlet.write_pieces(),
+                false => self.outlet.write_out(),
+            }
+            if is_finishing && !self.is_due() {
                 self.shared.finishing.store(false, Ordering::Release);
                 *lock(&self.shared.done) = true;
                 self.shared.done_changed.notify_all();
             }
-            if self.shared.stopping.load(Ordering::Acquire) && lock(&self.shared.pipes).is_empty() {
+            let is_stopping = self.shared.stopping.load(Ordering::Acquire);
+            if is_stopping && self.outlet.out.is_empty() && lock(&self.shared.pipes).is_empty() {
                 return;
             }
         }
@@ -533,6 +544,7 @@ impl Worker {
         let mut from = 0;
         let nanoseconds = self.outlet.nanoseconds;
         self.outlet.unfed = taken.bytes;
+        self.outlet.more |= taken.bytes == self.buffer.len();
         for end in taken.ends {
             let bytes = self.buffer.get(from..end).unwrap_or_default();
             if let Some(ring) = &inlet.ring {
@@ -579,6 +591,8 @@ struct Outlet {
     tails: usize,
     /// Bytes that have been read and have not become lines.
     unfed: usize,
+    /// As much was read as can be read at once: there is more.
+    more: bool,
 }
 
 impl Outlet {
@@ -610,23 +624,37 @@ impl Outlet {
         }
     }
 
-    /// Writes out everything; what the sink refuses is dropped.
+    /// Writes out everything.
     fn write_out(&mut self) {
+        self.write_down_to(0);
+    }
+
+    /// Writes out what is worth a call, and the wake-up of whoever reads: more comes.
+    fn write_pieces(&mut self) {
+        self.write_down_to(WRITE_BYTES);
+    }
+
+    /// Writes out whole lines until no more than `kept` bytes are left; what the sink refuses is
+    /// dropped.
+    fn write_down_to(&mut self, kept: usize) {
         let mut rest = self.out.as_slice();
-        while !rest.is_empty() {
+        while rest.len() > kept || (self.sink.torn && !rest.is_empty()) {
             let held = rest.len().saturating_add(self.unfed).saturating_add(self.tails);
             self.shared.held.store(held, Ordering::Relaxed);
-            let chunk = rest.get(..WRITE_BYTES).unwrap_or(rest);
-            match self.sink.write(chunk) {
+            let piece = rest.get(..WRITE_BYTES).unwrap_or(rest);
+            let lines = memrchr(b'\n', piece).map_or(piece.len(), |last| last.saturating_add(1));
+            match self.sink.write(piece.get(..lines).unwrap_or(piece)) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(trouble) => {
                     self.sink.drop_bytes(trouble, rest.len());
-                    break;
+                    rest = &[];
                 }
             }
         }
-        self.out.clear();
-        self.shared.held.store(self.unfed.saturating_add(self.tails), Ordering::Relaxed);
+        let left = rest.len();
+        self.out.drop_front(self.out.len().saturating_sub(left));
+        let held = left.saturating_add(self.unfed).saturating_add(self.tails);
+        self.shared.held.store(held, Ordering::Relaxed);
     }
 }
 
@@ -868,6 +896,23 @@ pub(super) mod tests {
             next[index] += 1;
         }
         assert_eq!(next, [LINES; WRITERS]);
+    }
+
+    #[test]
+    fn what_was_kept_for_more_to_come_goes_out_when_nothing_does() {
+        let (reader, writer) = console();
+        let relay = start(writer);
+        let pipe = Arc::new(Pipe::open().unwrap());
+        // As much as is read at once, and with the names more than is written at once.
+        let line = [&[b'x'; 63][..], b"\n"].concat();
+        for _ in 0..READ_BYTES / line.len() {
+            write(pipe.writer(), &line).unwrap();
+        }
+        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), None, None).unwrap();
+        let expected = [b"web | ", &line[..]].concat().repeat(READ_BYTES / line.len());
+        assert!(read_bytes(&reader, expected.len()) == expected);
+        write(pipe.writer(), b"the end\n").unwrap();
+        expect(&reader, "web | the end\n");
     }
 
     #[test]

@@ -36,6 +36,13 @@ impl Page {
         self.used = self.used.min(length);
     }
 
+    /// Forgets the first `length` bytes.
+    pub fn drop_front(&mut self, length: usize) {
+        let length = length.min(self.used);
+        self.room.copy_within(length..self.used, 0);
+        self.used = self.used.saturating_sub(length);
+    }
+
     /// Forgets it. The room stays.
     pub fn clear(&mut self) {
         self.used = 0;
@@ -79,7 +86,10 @@ mod tests {
         assert_eq!(page.as_slice(), b"one");
         page.truncate(4);
         assert_eq!(page.len(), 3);
-        page.clear();
+        page.drop_front(2);
+        assert_eq!(page.as_slice(), b"e");
+        page.drop_front(2);
+        assert!(page.is_empty());
         page.push(b"two");
     }
 }
