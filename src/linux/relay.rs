@@ -620,7 +620,7 @@ impl Outlet {
 
     fn write_if_full(&mut self) {
         if self.out.len() >= OUT_BYTES {
-            self.write_out();
+            self.write_pieces();
         }
     }
 
