@@ -90,6 +90,9 @@ mod tests {
         assert_eq!(page.as_slice(), b"e");
         page.drop_front(2);
         assert!(page.is_empty());
+        page.push(b"three");
+        page.clear();
         page.push(b"two");
+        assert_eq!(page.as_slice(), b"two");
     }
 }
