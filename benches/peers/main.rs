@@ -133,7 +133,8 @@ impl Request {
                     let known: Vec<&str> = WORKLOADS.iter().map(|(name, _)| *name).collect();
                     let known = known.join(" ");
                     return Err(format!(
-                        "no workload {unknown}; there are: {known}; and --rounds N, --alone, --plots FOLDER"
+                        "no workload {unknown}; there are: {known}; \
+                         and --rounds N, --alone, --plots FOLDER"
                     ));
                 }
             }

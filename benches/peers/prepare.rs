@@ -190,9 +190,7 @@ pub(crate) fn horust(room: &Path, task: &Task) -> Words {
     words(&["horust", "--services-path", &show(room), "--uds-folder-path", &show(room)])
 }
 
-/// A directory a service with its `run`, and perhaps one of its logger, as s6, runit and
-/// daemontools have it. The logger is told where its files go.
-/// For a logger that has no other way; `why` it cannot write to the console.
+/// The same as [`run_scripts`], with a logger that writes files only; `why` it can do nothing else.
 fn run_scripts_with_files(
     room: &Path,
     task: &Task,
@@ -207,6 +205,8 @@ fn run_scripts_with_files(
     Ok(())
 }
 
+/// A directory a service with its `run`, and perhaps one of its logger, as s6, runit and
+/// daemontools have it. The logger is told where its files go.
 fn run_scripts(room: &Path, task: &Task, logger: Option<&dyn Fn(&Path) -> String>) {
     for (service, command) in task.commands.iter().enumerate() {
         let folder = room.join(format!("s{service}"));

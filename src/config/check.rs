@@ -138,7 +138,7 @@ impl<'a> Check<'a> {
             kind,
             autostart: self.boolean("autostart").unwrap_or(true),
             restart,
-            success_codes: self.success_codes().map_or_else(Rare::default, Rare::from),
+            success_codes: self.success_codes().map(Rare::from).unwrap_or_default(),
             on_success: self
                 .choice("on_success", "a consequence", &consequences)
                 .unwrap_or(default.on_success),

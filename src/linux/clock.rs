@@ -47,13 +47,9 @@ pub(super) fn monotonic_clock() -> Instant {
 
 /// `CLOCK_MONOTONIC`, which an [`Instant`] does not tell; see clock_gettime(2).
 pub(super) fn since_boot() -> Duration {
-    read(libc::CLOCK_MONOTONIC)
-}
-
-fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel fills in `time`, which lives. It knows these clocks.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    // SAFETY: the kernel fills in `time`, which lives. It knows this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
     Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
 }

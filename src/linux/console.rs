@@ -235,11 +235,8 @@ impl Console {
 
     /// From here on looks for a line that contains `text` in what the service writes.
     pub fn look_for(&self, name: &Name, run: RunId, text: &str, sightings: &Arc<Sightings>) {
-        let Some(outputs) = self.services.get(name) else { return };
-        for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
-            if let Output::Piped { pipe, .. } = output {
-                pipe.look_for(Some(Lookout::new(run, text, sightings)));
-            }
+        for (pipe, _) in self.piped_of(name) {
+            pipe.look_for(Some(Lookout::new(run, text, sightings)));
         }
     }
 
@@ -258,23 +255,23 @@ impl Console {
 
     /// Nothing of this service runs, and the next run is to find its pipes as the first did.
     pub fn block_again(&self, name: &Name) {
-        let Some(outputs) = self.services.get(name) else { return };
-        for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
-            if let Output::Piped { pipe, .. } = output {
-                pipe.block_again();
-            }
-        }
+        self.piped_of(name).for_each(|(pipe, _)| pipe.block_again());
     }
 
     /// The process of a run has ended, or all others of it have: what they wrote is passed on, and
     /// a line they have not ended is ended for them.
     pub fn run_ended(&self, name: &Name) {
-        let Some(outputs) = self.services.get(name) else { return };
-        for output in std::iter::once(&outputs.stdout).chain(&outputs.stderr) {
-            if let Output::Piped { pipe, route } = output {
-                route.relay.end_run(pipe);
-            }
-        }
+        self.piped_of(name).for_each(|(pipe, route)| route.relay.end_run(pipe));
+    }
+
+    /// The pipes of this service, with where they lead.
+    fn piped_of(&self, name: &Name) -> impl Iterator<Item = (&Pipe, &Route)> {
+        let outputs = self.services.get(name).into_iter();
+        let outputs = outputs.flat_map(|it| std::iter::once(&it.stdout).chain(&it.stderr));
+        outputs.filter_map(|output| match output {
+            Output::Piped { pipe, route } => Some((&**pipe, &**route)),
+            Output::Own(_) | Output::Nowhere | Output::Service(_) => None,
+        })
     }
 
     /// The service is gone for good: its pipes are closed as soon as what is in them is through.

@@ -58,7 +58,7 @@ use std::time::Duration;
 
 use litemap::LiteMap;
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpid};
+use nix::unistd::Pid;
 
 use crate::control::Scene;
 use crate::limits::{
@@ -115,8 +115,7 @@ pub struct Linux {
     berth: Option<Berth>,
     terminal: Terminal,
     handover: Handover,
-    /// Whether we are PID 1 of our namespace: only then everybody in it is ours to end.
-    is_init: bool,
+    /// 1 if we are the first of our namespace: only then everybody in it is ours to end.
     own_pid: u32,
     /// Whether /proc can say who belongs to whom.
     has_proc: OnceCell<bool>,
@@ -128,8 +127,8 @@ pub struct Linux {
     pause_until: Time,
     /// They are to be looked for then, although no CHLD comes.
     next_look: Option<Time>,
-    /// When what was said was passed on last.
-    spoke: Time,
+    /// What is said is not passed on before this.
+    silent_until: Time,
     /// What [`Host::perform`] found out.
     found: Vec<Event>,
     ready: Vec<Ready>,
@@ -169,6 +168,7 @@ impl Linux {
     /// # Errors
     /// No descriptor to be had.
     pub fn new(parts: Parts) -> Result<Self, Errno> {
+        let own_pid = std::process::id();
         let reactor = Reactor::new()?;
         parts.console.notices().hold_what_is_said(true);
         reactor.watch(parts.signals.descriptor(), Token::Signals)?;
@@ -183,8 +183,7 @@ impl Linux {
         let (above, handed) = match parts.handover {
             Handover::Everything => (None, Vec::new()),
             Handover::Declared => {
-                let pid = std::process::id();
-                (Above::of(&parts.environment, pid, parts.clock.now()), parts.handed)
+                (Above::of(&parts.environment, own_pid, parts.clock.now()), parts.handed)
             }
         };
         let control = Control::new(parts.place, Tail::new(parts.console.rings()), &reactor);
@@ -208,8 +207,7 @@ impl Linux {
             berth: parts.berth,
             terminal: parts.terminal,
             handover: parts.handover,
-            is_init: getpid() == Pid::from_raw(1),
-            own_pid: std::process::id(),
+            own_pid,
             has_proc: OnceCell::new(),
             oom_kills: OnceCell::new(),
             sweeping: false,
@@ -217,7 +215,7 @@ impl Linux {
             next_look: None,
             found: Vec::new(),
             ready: Vec::new(),
-            spoke: Time::ZERO,
+            silent_until: Time::ZERO,
         })
     }
 
@@ -486,7 +484,7 @@ impl Linux {
         self.sweeping = true;
         self.pause_until = Time::ZERO;
         self.next_look = Some(Time::ZERO);
-        if self.is_init {
+        if self.own_pid == 1 {
             send_to_everybody(signal);
         } else if self.has_proc() {
             for kin in kin::downwards(kin::own_children()) {
@@ -551,10 +549,10 @@ impl Linux {
     /// ended: of several that end at once CHLD tells of one at least.
     fn reap(&mut self, ended: &[i32], events: &mut Vec<Event>) {
         for pid in ended {
-            // A number that is no run's is that of somebody of whom nothing is to be known.
-            let is_known = self.runs.by_pid(*pid).is_some();
-            let flags = if is_known { PEEK } else { REAP };
-            if let (Ok(Some(ended)), true) = (wait_for(libc::P_PID, *pid, flags), is_known) {
+            if self.runs.by_pid(*pid).is_none() {
+                // Of somebody who is no run nothing is to be known.
+                let _ = wait_for(libc::P_PID, *pid, REAP);
+            } else if let Ok(Some(ended)) = wait_for(libc::P_PID, *pid, PEEK) {
                 self.reap_one(ended, events);
             }
         }
@@ -725,11 +723,10 @@ impl Linux {
             return None;
         }
         let now = self.now();
-        let due = self.spoke.after(NOTICE_PAUSE);
-        if now < due && self.spoke > Time::ZERO {
-            return Some(due.since(now));
+        if now < self.silent_until {
+            return Some(self.silent_until.since(now));
         }
-        self.spoke = now;
+        self.silent_until = now.after(NOTICE_PAUSE);
         notices.pass_on();
         None
     }

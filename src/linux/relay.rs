@@ -224,7 +224,7 @@ impl Pipe {
     fn name(&self, token: u64) -> bool {
         let mut ledger = lock(&self.ledger);
         ledger.token = NonZeroU64::new(token);
-        ledger.is_due = ledger.closing || ledger.is_ending();
+        ledger.is_due = ledger.has_end();
         ledger.is_due
     }
 
@@ -243,8 +243,7 @@ impl Pipe {
 
     /// Whether something is to be done once what is in the pipe now is through.
     fn is_due(&self) -> bool {
-        let ledger = lock(&self.ledger);
-        ledger.closing || ledger.is_ending()
+        lock(&self.ledger).has_end()
     }
 
     /// Takes out what is there, up to the size of `buffer`.
@@ -262,18 +261,12 @@ impl Pipe {
         {
             ledger.lookout = None;
         }
-        let mut ends = Vec::new();
         let taken = ledger.taken;
-        if let Some(Ends { ahead, .. }) = ledger.ends.as_deref_mut()
-            && !ahead.is_empty()
-        {
+        let ends = ledger.ends.as_deref_mut().map_or_else(Vec::new, |Ends { ahead, .. }| {
             let due = ahead.partition_point(|end| *end <= taken);
-            ends.extend(
-                ahead
-                    .drain(..due)
-                    .map(|end| usize::try_from(end.saturating_sub(before)).unwrap_or(bytes)),
-            );
-        }
+            let places = ahead.drain(..due);
+            places.map(|end| usize::try_from(end.saturating_sub(before)).unwrap_or(bytes)).collect()
+        });
         // Since we hold the other end, no end of file can come; but if it did, epoll would say so
         // without end.
         let over = broken || (ledger.closing && !ledger.is_ending());
@@ -282,6 +275,11 @@ impl Pipe {
 }
 
 impl Ledger {
+    /// Whether something is to be done once what is in the pipe now is through.
+    fn has_end(&self) -> bool {
+        self.closing || self.is_ending()
+    }
+
     /// Whether the end of a run is still to come.
     fn is_ending(&self) -> bool {
         self.ends.as_ref().is_some_and(|ends| !ends.ahead.is_empty())

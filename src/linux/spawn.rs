@@ -32,8 +32,8 @@ use super::terminal::{self, Terminal};
 use super::users::{Database, Identity, Own, Request};
 use crate::limits::{PATH_DIRECTORIES_MAX, READY_PROBE_TIME_MAX};
 use crate::service::{
-    Argv, Capability, Check, Errno, Exit, ExitArguments, Failure, Kind, Limit, Probe, Purpose,
-    ReloadBy, Resource, Role, RunId, Signal, Spec, Who,
+    Argv, Attributes, Capability, Check, Errno, Exit, ExitArguments, Failure, Kind, Limit, Probe,
+    Purpose, ReloadBy, Resource, Role, RunId, Signal, Spec, Who,
 };
 
 /// What is to be started.
@@ -150,6 +150,7 @@ pub fn spawn(order: &Order<'_>) -> Result<Started, Failure> {
 /// `close` is how what is not handed over is closed.
 fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
     let spec = order.spec;
+    let attributes = &*spec.attributes;
     let command = command(spec, order.role)?;
     let argv = command.argv();
     // A probe of the user's stands where the service stands. The other commands of a service
@@ -192,21 +193,20 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
     )?;
     let tried = candidates.iter().map(|path| sheet.text(&[path.to_bytes()]));
     let tried: Vec<&CStr> = tried.collect::<Result<_, _>>()?;
-    let directory =
-        spec.attributes.directory.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let directory = attributes.directory.as_deref().filter(|path| !path.as_os_str().is_empty());
     let directory_text = directory.map(|path| sheet.path(path)).transpose()?;
-    let root = spec.attributes.root.as_deref().map(|path| sheet.path(path)).transpose()?;
+    let root = attributes.root.as_deref().map(|path| sheet.path(path)).transpose()?;
     // The working directory has to lie inside of it.
     let directory_text = match (root, directory_text) {
         (Some(_), None) if as_service => Some(c"/"),
         (_, text) => text,
     };
-    let oom_score_adj = spec.attributes.oom_score_adj.map(|score| score.to_string().into_bytes());
-    let capabilities =
-        spec.attributes.capabilities.as_ref().map(|kept| {
-            kept.iter().fold(0u64, |bits, capability| bits | (1 << capability.number()))
-        });
-    let limits: &[Limit] = if as_service { &spec.attributes.limits } else { &[] };
+    let oom_score_adj = attributes.oom_score_adj.map(|score| score.to_string().into_bytes());
+    let capabilities = attributes
+        .capabilities
+        .as_ref()
+        .map(|kept| kept.iter().fold(0u64, |bits, capability| bits | (1 << capability.number())));
+    let limits: &[Limit] = if as_service { &attributes.limits } else { &[] };
     let system_limits: Vec<_> =
         limits.iter().map(|limit| (system(limit.resource), limit.soft, limit.hard)).collect();
     let attempted_limits = attempted_limits(order, limits);
@@ -254,15 +254,15 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
             Handover::Declared => close,
             Handover::Everything => Descriptors::Keep,
         },
-        umask: spec.attributes.umask.filter(|_| as_service).map(Mode::from_bits_truncate),
-        nice: spec.attributes.nice.filter(|_| as_service),
+        umask: attributes.umask.filter(|_| as_service).map(Mode::from_bits_truncate),
+        nice: attributes.nice.filter(|_| as_service),
         oom_score_adj: match oom_score_adj.filter(|_| as_service) {
             Some(score) => Some(sheet.place(&score)?),
             None => None,
         },
         root: root.filter(|_| as_service),
         capabilities: capabilities.filter(|_| as_service),
-        no_new_privileges: as_service && spec.attributes.no_new_privileges,
+        no_new_privileges: as_service && attributes.no_new_privileges,
         limits: sheet.place(&system_limits)?,
         attempted_limits: sheet.place(&attempted_limits)?,
         groups: match groups {
@@ -280,7 +280,7 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         report: report.as_raw_fd(),
         leaves_from: None,
     })?;
-    let own_namespace = spec.attributes.pid_namespace && order.role == Role::Main;
+    let own_namespace = attributes.pid_namespace && order.role == Role::Main;
     let flags = if own_namespace { libc::CLONE_NEWPID } else { 0 };
     // With everything handed over there is nothing to leave behind.
     let berth = order.berth.filter(|it| handover == Handover::Declared && it.is_usable());
@@ -309,19 +309,13 @@ fn start(order: &Order<'_>, close: Descriptors) -> Result<Started, Failure> {
         path,
         directory: directory.map(|path| path.display().to_string()),
         identity: identity_words(spec),
-        nice: spec.attributes.nice.unwrap_or_default(),
+        nice: attributes.nice.unwrap_or_default(),
         limits: limits.to_vec(),
-        oom_score: spec
-            .attributes
+        oom_score: attributes
             .oom_score_adj
             .map(|it| format!("oom_score_adj to {it}"))
             .unwrap_or_default(),
-        root: spec
-            .attributes
-            .root
-            .as_ref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default(),
+        root: attributes.root.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         capabilities: capability_words(spec),
     };
     Ok(Started { pid, exec, attempt })
@@ -504,11 +498,8 @@ fn own_probe(probe: &Probe, time: Duration) -> Argv {
 }
 
 fn identity(spec: &Spec) -> Result<Option<Identity>, Failure> {
-    let request = Request {
-        user: spec.attributes.user.as_ref(),
-        group: spec.attributes.group.as_ref(),
-        groups: spec.attributes.groups.as_deref(),
-    };
+    let Attributes { user, group, groups, .. } = &*spec.attributes;
+    let request = Request { user: user.as_ref(), group: group.as_ref(), groups: groups.as_deref() };
     if request.user.is_none() && request.group.is_none() && request.groups.is_none() {
         return Ok(None);
     }
@@ -532,7 +523,8 @@ fn identity_words(spec: &Spec) -> (&'static str, String) {
         Who::Number(number) => number.to_string(),
         Who::Named(name) => name.clone(),
     };
-    match (&spec.attributes.user, &spec.attributes.group, &spec.attributes.groups) {
+    let Attributes { user, group, groups, .. } = &*spec.attributes;
+    match (user, group, groups) {
         (Some(user), _, _) => ("become user", text(user)),
         (None, Some(group), _) => ("join group", text(group)),
         (None, None, groups) => {

@@ -33,6 +33,7 @@ pub use policy::{
 };
 pub use probe::{Announcement, Check, Health, Probe, Readiness, Reload, ReloadBy, Remedy};
 pub use problem::{Place, Problem, nearest};
+pub(crate) use rare::usual;
 pub use rare::{Rare, Usual};
 pub use run::{Purpose, Role, RunId};
 pub use signal::Signal;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::{Attributes, Backoff, Environment, Hooks, Log, Stop, SuccessCode};
 
@@ -74,27 +74,30 @@ impl<T: Usual> fmt::Debug for Rare<T> {
     }
 }
 
-/// Says that the default of a type is what is usual.
+/// Says what of a type is usual: its default, if nothing else is said.
 macro_rules! usual {
-    ($($part:ty),*) => {
-        $(impl Usual for $part {
+    ($part:ty) => {
+        usual!($part, <$part>::default());
+    };
+    ($part:ty, $usual:expr) => {
+        impl $crate::service::Usual for $part {
             fn usual() -> &'static Self {
-                static USUAL: LazyLock<$part> = LazyLock::new(<$part>::default);
+                static USUAL: std::sync::LazyLock<$part> = std::sync::LazyLock::new(|| $usual);
                 &USUAL
             }
-        })*
+        }
     };
 }
+pub(crate) use usual;
 
-/// The ends that count as success.
-impl Usual for Vec<SuccessCode> {
-    fn usual() -> &'static Self {
-        static USUAL: LazyLock<Vec<SuccessCode>> = LazyLock::new(|| vec![SuccessCode::Code(0)]);
-        &USUAL
-    }
-}
-
-usual!(Attributes, Backoff, Environment, Hooks, Log, Stop);
+usual!(Attributes);
+usual!(Backoff);
+usual!(Environment);
+usual!(Hooks);
+usual!(Log);
+usual!(Stop);
+// The ends that count as success.
+usual!(Vec<SuccessCode>, vec![SuccessCode::Code(0)]);
 
 #[cfg(test)]
 mod tests {

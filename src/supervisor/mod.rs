@@ -50,7 +50,7 @@ use crate::limits::{
 };
 use crate::service::{
     Argv, Condition, Consequence, Exit, Failure, Index, Kind, Name, Plan, Rare, Role, RunId, Scope,
-    Signal, Spec, Time, Usual,
+    Signal, Spec, Time, usual,
 };
 
 use ask::Waiter;
@@ -154,17 +154,7 @@ struct Links {
     waited_for_by: Vec<Index>,
 }
 
-impl Usual for Links {
-    fn usual() -> &'static Self {
-        static NOBODY: Links = Links {
-            needs: Vec::new(),
-            after: Vec::new(),
-            waits_for: Vec::new(),
-            waited_for_by: Vec::new(),
-        };
-        &NOBODY
-    }
-}
+usual!(Links);
 
 /// How often a service has read its configuration again.
 #[derive(Clone, Copy, Debug, Default)]

@@ -65,15 +65,11 @@ impl Draft {
         let name = |index: &Index| names.get(index.0).cloned();
         services
             .into_iter()
-            .map(|service| Self {
-                needs: service
-                    .links
-                    .needs
-                    .iter()
-                    .filter_map(|(i, c)| Some((name(i)?, *c)))
-                    .collect(),
-                after: service.links.after.iter().filter_map(name).collect(),
-                service,
+            .map(|service| {
+                let Links { needs, after, .. } = &*service.links;
+                let needs = needs.iter().filter_map(|(i, c)| Some((name(i)?, *c))).collect();
+                let after = after.iter().filter_map(name).collect();
+                Self { service, needs, after }
             })
             .collect()
     }
