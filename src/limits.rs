@@ -56,6 +56,9 @@ pub const SPAWNS_A_TURN_MAX: usize = 32;
 /// they lead to waiting.
 pub const EVENTS_A_TURN_MAX: usize = 256;
 
+/// Signals read in one turn of the loop: few, since the kernel merges those below 32.
+pub const SIGNALS_A_TURN_MAX: usize = 8;
+
 /// Orphans reaped in one turn of the loop, so that a storm of them cannot keep signals waiting.
 pub const REAPS_A_TURN_MAX: usize = 1024;
 
@@ -126,14 +129,16 @@ pub const THREAD_STACK_BYTES: usize = 128 << 10;
 /// Stack of the loop, of which only what is used takes memory.
 pub const LOOP_STACK_BYTES: usize = 1 << 20;
 
-/// How much longer than a look for ended children that found none onit does other things before it
-/// looks for them again: a look costs up to 1 ms with ten thousand children. Until then those are
+/// How much longer than a look for ended children onit does other things before it looks for them
+/// again: a look costs up to 1 ms with ten thousand children. Until then those are
 /// reaped whose end was told with CHLD, which is nearly all.
 pub const SWEEP_SHARE: u32 = 20;
 /// Not longer than this, however busy the machine is.
 pub const SWEEP_PAUSE_MAX: Duration = Duration::from_millis(20);
-/// Nor with fewer processes of ours than this: a look costs 10 µs then.
-pub const SWEEP_MANY: usize = 500;
+/// Nor after a look that found nobody and took less, as with a few hundred children,
+pub const SWEEP_TIME: Duration = Duration::from_micros(10);
+/// or one that found somebody and took less, as with a few thousand.
+pub const SWEEP_TIME_FOUND: Duration = Duration::from_micros(100);
 
 /// Ends of runs that are remembered a pipe while the relay is stuck: more than the last words of
 /// a crash loop that fit a pipe. Beyond that the last two count as one.

@@ -25,7 +25,7 @@ use crate::linux::thread;
 use crate::linux::trust::Trust;
 use crate::linux::{Linux, Parts, files};
 use crate::run::{self, Host};
-use crate::service::{Argv, Errno, Kind, Level, Plan, Problem, Settings, Signal, nearest};
+use crate::service::{Argv, Errno, Failure, Kind, Level, Plan, Problem, Settings, Signal, nearest};
 use crate::supervisor::{Rules, Supervisor};
 
 /// Where services are looked for when nothing else is said.
@@ -61,7 +61,7 @@ pub fn run(run: Run) -> u8 {
             USAGE
         }
         Err(Unable::Refused(refused)) => {
-            complain(&format!("onit: cannot start: {refused}\n"));
+            complain(&format!("onit: {refused}; nothing was started\n"));
             u8::try_from(FAULT).unwrap_or(1)
         }
     }
@@ -72,12 +72,12 @@ enum Unable {
     /// Another onit answers on its control socket.
     Taken(String),
     /// The system refused what cannot be done without.
-    Refused(Errno),
+    Refused(Failure),
 }
 
-impl<E: Into<Errno>> From<E> for Unable {
-    fn from(error: E) -> Self {
-        Self::Refused(error.into())
+impl From<Failure> for Unable {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
     }
 }
 
@@ -218,7 +218,8 @@ fn supervise(
         return task.run();
     }
     // There is a result unless the loop has panicked, and then nobody is there any more.
-    thread::apart(move || task.run()).unwrap_or(Err(Unable::Refused(Errno(libc::EAGAIN))))
+    let again = || Failure::errno("start", "the loop", Errno(libc::EAGAIN));
+    thread::apart(move || task.run()).unwrap_or_else(|| Err(again().into()))
 }
 
 /// What the loop begins with.
@@ -240,7 +241,7 @@ impl Task {
         let berth = process.berth(plan.nodes().len());
         let wanted = wanted_signals(&plan, &settings, has_main);
         let terminal = process.terminal(has_main);
-        let signals = Signals::catch(&wanted)?;
+        let signals = Signals::read_from_now_on(&wanted)?;
         let level = if is_bare { Level::Warn } else { Level::Info };
         let console = Console::new(ConsoleSettings {
             format: settings.format,
@@ -274,9 +275,12 @@ impl Task {
         };
         let stop_timeout = stop_timeout(&settings, is_bare, &environment);
         let seed = process.seed();
+        let refused = |errno: nix::Error| {
+            Failure::errno("open", "what the loop waits with", Errno::from(errno))
+        };
         let mut linux = Linux::new(Parts {
             clock,
-            original: process.original(signals.caught()),
+            original: process.original(),
             signals,
             berth,
             console,
@@ -293,7 +297,8 @@ impl Task {
             environment,
             terminal,
             handover: if is_bare { Handover::Everything } else { Handover::Declared },
-        })?;
+        })
+        .map_err(refused)?;
         let rules = Rules {
             stop_timeout,
             stop_signals: settings.stop_signals,

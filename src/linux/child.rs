@@ -56,7 +56,7 @@ pub(super) struct Orders<'a> {
     pub(super) gid: Option<Gid>,
     pub(super) uid: Option<Uid>,
     pub(super) directory: Option<&'a CStr>,
-    /// The signals that must not stay ignored or caught.
+    /// The signals that must not stay ignored.
     pub(super) signals: &'a [i32],
     /// Paths to execute, the first that can be.
     pub(super) candidates: &'a [&'a CStr],
@@ -554,8 +554,8 @@ fn leading_number(text: &[u8]) -> Option<i32> {
     number
 }
 
-/// Default dispositions, then the empty mask: the other way round a signal that is pending would
-/// run a handler of onit's in the child.
+/// Default dispositions, then the empty mask: the other way round a signal that is pending would be
+/// discarded where it was ignored.
 fn reset_signals(signals: &[i32]) {
     // The kernel's own calls: a libc refuses the signals it keeps for itself (32 and 33 in glibc),
     // which a parent may have left ignored. A structure of nothing but zeros is SIG_DFL without

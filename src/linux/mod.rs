@@ -63,7 +63,7 @@ use nix::unistd::Pid;
 use crate::control::Scene;
 use crate::limits::{
     FINDING_READS_MAX, KILL_ROUNDS_MAX, LAST_LINE_PATIENCE, LAST_LINES, NOTICE_PAUSE,
-    REAPS_A_TURN_MAX, SWEEP_PAUSE_MAX, SWEEP_SHARE,
+    REAPS_A_TURN_MAX, SWEEP_PAUSE_MAX, SWEEP_SHARE, SWEEP_TIME, SWEEP_TIME_FOUND,
 };
 use crate::run::Host;
 use crate::service::{
@@ -86,7 +86,7 @@ use place::Place as SocketPlace;
 use reactor::{Reactor, Ready, Token};
 use rescan::Rescan;
 use runs::{Remains, Run, Runs, Start};
-use signals::Signals;
+use signals::{Arrival, Signals};
 use sources::{Load, Sources};
 use spawn::{ExecResult, Handover, Order, Original, Started};
 use supervise::{Order as Asked, Supervise};
@@ -138,7 +138,7 @@ pub struct Linux {
 pub struct Parts {
     /// Where time comes from.
     pub clock: Clock,
-    /// The signals, already caught.
+    /// The signals, already blocked.
     pub signals: Signals,
     /// The log path.
     pub console: Console,
@@ -415,6 +415,8 @@ impl Linux {
             ExecResult::Executed => {
                 self.reactor.forget(pipe.as_fd());
                 run.start = Start::Executed;
+                // Not before there is somebody it could be about, who need not wait for it.
+                self.oom_kills.get_or_init(memory::oom_kills);
                 events.push(Event::Spawned { run: id });
             }
             // Told when its process is reaped, so that nothing of the run is left.
@@ -568,22 +570,31 @@ impl Linux {
 
     /// Reaps whoever can be found to have ended. Says whether nobody is left at all.
     fn reap_all(&mut self, events: &mut Vec<Event>) -> bool {
-        for found in 0..REAPS_A_TURN_MAX {
+        for _ in 0..REAPS_A_TURN_MAX {
             let before = self.now();
-            match wait_for(libc::P_ALL, 0, PEEK) {
-                Ok(Some(ended)) => self.reap_one(ended, events),
-                Ok(None) => {
-                    // Where some were found there may be more at once.
-                    if found == 0 && self.runs.are_many() {
-                        let took = self.now().since(before);
-                        let pause = took.saturating_mul(SWEEP_SHARE).min(SWEEP_PAUSE_MAX);
-                        self.pause_until = self.now().after(pause);
+            let ended = match wait_for(libc::P_ALL, 0, PEEK) {
+                Ok(ended) => ended,
+                Err(Errno::EINTR) => continue,
+                // ECHILD: there is nobody. Nothing else can be.
+                Err(_) => return true,
+            };
+            let now = self.now();
+            let took = now.since(before);
+            let pause = took.saturating_mul(SWEEP_SHARE).min(SWEEP_PAUSE_MAX);
+            match ended {
+                Some(ended) => self.reap_one(ended, events),
+                None => {
+                    if took >= SWEEP_TIME {
+                        self.pause_until = now.after(pause);
                     }
                     return false;
                 }
-                Err(Errno::EINTR) => {}
-                // ECHILD: there is nobody. Nothing else can be.
-                Err(_) => return true,
+            }
+            // Where some are found there are more at once, unless it takes that long to find them.
+            if took >= SWEEP_TIME_FOUND {
+                self.pause_until = now.after(pause);
+                self.next_look = Some(self.pause_until);
+                return false;
             }
         }
         self.next_look = Some(Time::ZERO);
@@ -681,12 +692,12 @@ impl Linux {
             return;
         }
         let kin = if alone { Vec::new() } else { self.kin(None) };
-        let has_proc = self.has_proc();
+        // Without /proc the group is all that can be asked for.
+        let asks_group = !alone && !self.has_proc();
         let mut gone = Vec::new();
         let mut to_tell = Vec::new();
         for (id, remains) in self.runs.all_remains() {
-            // Without /proc the group is all that can be asked for.
-            let mut left = !alone && !has_proc && group_exists(remains.leader);
+            let mut left = asks_group && group_exists(remains.leader);
             for kin in kin.iter().filter(|kin| kin.is_of(id, remains.leader)) {
                 left = true;
                 // The group has been told when the process ended.
@@ -836,8 +847,6 @@ impl Host for Linux {
     }
 
     fn wait(&mut self, wake: Wake, events: &mut Vec<Event>) {
-        // Once those are on their way that are to be started: they need not wait for it.
-        self.oom_kills.get_or_init(memory::oom_kills);
         events.append(&mut self.found);
         let timeout = if !events.is_empty() {
             Some(Duration::ZERO)
@@ -902,10 +911,10 @@ impl Host for Linux {
             }
         }
         if is_signalled {
-            self.signals.take(|signal, sender, child| {
+            self.signals.take(|Arrival { signal, sender, pid }| {
                 if signal == Signal::CHLD {
                     children = true;
-                    ended.extend(child);
+                    ended.extend(pid);
                 } else {
                     continued |= signal == Signal::CONT;
                     events.push(Event::Signalled { signal, sender });

@@ -91,19 +91,21 @@ impl Process {
         // entered from a shell the terminal is that of the shell's session, and stays so.
         let leads = getsid(None).is_ok_and(|session| session == getpid());
         if self.is_init && (leads || terminal::controlling().is_none()) {
-            terminal::give_up();
+            if leads {
+                terminal::give_up();
+            }
             Terminal::Own
         } else {
             Terminal::Share { foreground: terminal::is_foreground() }
         }
     }
 
-    /// What children get back, with `caught` among the signals to be reset.
+    /// What children get back.
     #[must_use]
-    pub fn original(&self, caught: &[Signal]) -> Original {
+    pub fn original(&self) -> Original {
         let mut original = self.original.clone();
+        // See `signals`.
         original.signals.extend([Signal::TTIN, Signal::TTOU]);
-        original.signals.extend(caught);
         original.signals.sort_unstable();
         original.signals.dedup();
         original

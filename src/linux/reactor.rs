@@ -12,7 +12,7 @@ use crate::service::RunId;
 /// Whose descriptor it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// The self-pipe of the signals.
+    /// What the signals are read from.
     Signals,
     /// The exec pipe of a run.
     Exec(RunId),
@@ -97,13 +97,9 @@ impl Reactor {
                 EpollTimeout::try_from(milliseconds(timeout)).unwrap_or(EpollTimeout::MAX)
             }
         };
-        let mut count = self.epoll.wait(&mut self.ready, timeout);
-        if count == Err(Errno::EINTR) {
-            // A signal, whose self-pipe is ready now.
-            count = self.epoll.wait(&mut self.ready, EpollTimeout::ZERO);
-        }
-        // Anything else would be a descriptor that is no epoll, which cannot be.
-        let count = count.unwrap_or(0);
+        // EINTR: we were stopped and go on, see signal(7). Anything else would be a descriptor that
+        // is no epoll, which cannot be.
+        let count = self.epoll.wait(&mut self.ready, timeout).unwrap_or(0);
         let events = self.ready.iter().take(count);
         ready.extend(events.map(|event| (Token::decode(event.data()), event.events())));
     }

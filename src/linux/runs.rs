@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::limits::SWEEP_MANY;
 use crate::service::{Failure, Kind, Role, RunId, Spec};
 
 use super::channels::Channels;
@@ -90,12 +89,6 @@ impl Runs {
     #[must_use]
     pub fn by_pid(&self, pid: i32) -> Option<RunId> {
         self.by_pid.get(&pid).copied()
-    }
-
-    /// Whether it takes long to find out who of them has ended.
-    #[must_use]
-    pub fn are_many(&self) -> bool {
-        self.alive.len() >= SWEEP_MANY
     }
 
     /// The main command, if its process has not been reaped.

@@ -340,7 +340,7 @@ pub fn read_exec(pipe: BorrowedFd<'_>, attempt: &Attempt) -> ExecResult {
 
 impl Original {
     /// What there is now: to be asked before anything is changed. To the signals that are ignored
-    /// those have to be added that onit will catch.
+    /// those have to be added that onit will ignore.
     #[must_use]
     pub fn now() -> Self {
         let nofile = getrlimit(System::RLIMIT_NOFILE).unwrap_or((1024, 4096));
@@ -362,8 +362,8 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 /// Forks with all signals blocked: one that came to the child before it has reset its dispositions
-/// would run onit's handler there, and write into the pipe the child shares with onit. `flags` are
-/// those of clone(2) beyond what makes it a fork. `orders` lie on `pad`, as all that they name.
+/// would be lost where onit ignores it. `flags` are those of clone(2) beyond what makes it a fork.
+/// `orders` lie on `pad`, as all that they name.
 ///
 /// The child has a stack of its own there, and of the libc's wrapper nothing but the call: what a
 /// libc does around its fork is for a child that goes on to use it, and part of what that would
@@ -869,6 +869,7 @@ mod tests {
     use nix::sys::wait::{WaitStatus, waitpid};
 
     use super::super::files;
+    use super::super::signals::Signals;
     use super::*;
     use crate::service::{Inherit, Name, Why};
 
@@ -1597,31 +1598,18 @@ mod tests {
         check(Handover::Declared, &own, &|_| None);
     }
 
-    /// onit must have said that it catches the signal.
     #[test]
     fn a_signal_to_a_child_that_has_not_executed_yet_is_its_own() {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        signal_hook::low_level::pipe::register(libc::SIGWINCH, theirs.try_clone().unwrap())
-            .unwrap();
-        signal_hook::low_level::pipe::register(libc::SIGUSR1, theirs).unwrap();
-        let mut catching = original().clone();
-        catching.signals.push(Signal::USR1);
+        let signals = Signals::read_from_now_on(&[Signal::USR1]).unwrap();
         for _ in 0..100 {
             // Should the signal be lost, it ends by itself and the assertion says so.
             let scene = Scene::new(&["/bin/sleep", "5"]);
-            let started = spawn(&scene.order(&catching)).unwrap();
+            let started = spawn(&scene.order(original())).unwrap();
             kill(started.pid, signal::SIGUSR1).unwrap();
             let status = waitpid(started.pid, None).unwrap();
             assert_eq!(status, WaitStatus::Signaled(started.pid, signal::SIGUSR1, false));
         }
-        let mut bytes = [0; 16];
-        let read = std::io::Read::read(&mut &ours, &mut bytes);
-        let nothing = read.map_err(|error| error.kind());
-        assert_eq!(nothing, Err(std::io::ErrorKind::WouldBlock), "no child ran our handler");
-        // The pipe does hear of what is sent to us.
-        signal::raise(signal::SIGWINCH).unwrap();
-        assert_eq!(std::io::Read::read(&mut &ours, &mut bytes).unwrap(), 1);
+        signals.take(|arrival| assert_eq!(arrival.signal, Signal::CHLD));
     }
 
     #[test]

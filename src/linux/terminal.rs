@@ -118,8 +118,11 @@ pub(super) fn controlling() -> Option<OwnedFd> {
         .write(true)
         .custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK)
         .open("/dev/tty");
-    if let Ok(tty) = tty {
-        return Some(tty.into());
+    match tty {
+        Ok(tty) => return Some(tty.into()),
+        // There is none, see tty(4): no need to ask for it in other ways.
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return None,
+        Err(_) => {}
     }
     // tcgetpgrp(3) says ENOTTY for a terminal that is not our controlling one.
     let is_it = |terminal: &OwnedFd| tcgetpgrp(terminal).is_ok();
