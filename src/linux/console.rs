@@ -17,7 +17,7 @@ use super::inputs::Inputs;
 use super::lines::{Lookout, Sightings};
 use super::log_file::LogFile;
 use super::notices::Notices;
-use super::relay::{Pipe, Relay, Sink, errno, lock};
+use super::relay::{Aside, Pipe, Relay, Sink, errno, lock};
 use super::rings::Rings;
 use crate::output::{Lines, Shape, Stream, Style};
 use crate::service::notify::printable;
@@ -179,9 +179,14 @@ impl Console {
     pub fn open(&mut self, spec: &Spec) -> Result<(), Failure> {
         // Whoever reads may have come to an end of it since.
         spec.log.consumers().try_for_each(|consumer| self.inputs.open_for_writer(consumer))?;
+        let mut kept = Vec::new();
         match self.services.get(&spec.name) {
             Some(outputs) if outputs.log == spec.log => return Ok(()),
-            Some(_) => self.release_all(&spec.name),
+            Some(_) => {
+                // What it has written is not to be forgotten because it goes elsewhere now.
+                kept = self.rings.all(|other| *other == spec.name);
+                self.release_all(&spec.name);
+            }
             None => {}
         }
         let stdout = self.output(spec, &spec.log.stdout, Stream::Stdout)?;
@@ -197,6 +202,7 @@ impl Console {
         };
         let log = spec.log.clone();
         self.services.insert(spec.name.clone(), Outputs { log, stdout, stderr });
+        drop(kept);
         Ok(())
     }
 
@@ -387,9 +393,9 @@ impl Console {
         };
         let lines = Lines::new(Shape::of_service(style, &spec.name, stream));
         let pipe = Arc::new(Pipe::open()?);
-        let ring = self.rings.of(&(spec.name.clone(), stream));
+        let aside = Aside::Keep(self.rings.recorder((spec.name.clone(), stream)));
         let route = self.relays.route(key, sink)?;
-        route.relay.attach(&pipe, lines, Some(ring), None)?;
+        route.relay.attach(&pipe, lines, aside)?;
         Ok(Output::Piped { pipe, route })
     }
 

@@ -20,7 +20,7 @@ use nix::unistd::write;
 
 use super::clock::wall_clock;
 use super::console::{ConsoleSettings, Identity, Relays};
-use super::relay::{OnRoom, Pipe, errno, lock};
+use super::relay::{Aside, Pipe, errno, lock};
 use super::rings::SharedRing;
 use crate::limits::NOTICE_BYTES_MAX;
 use crate::output::{Lines, Page, Shape, Stamp, Stream, Style};
@@ -166,10 +166,10 @@ impl Notices {
         let style = style(self.settings, is_terminal);
         let voice = Voice { pipe: Arc::clone(&pipe), style, dropped };
         let speaker = voice.clone();
-        let on_room: OnRoom = Box::new(move || speaker.say_dropped());
+        let aside = Aside::Tell(Box::new(move || speaker.say_dropped()));
         let lines = Lines::new(Shape::raw(NOTICE_BYTES_MAX));
         let sink = || self.relays.sink(Stream::Stderr);
-        self.relays.route(key, sink)?.relay.attach(&pipe, lines, None, Some(on_room))?;
+        self.relays.route(key, sink)?.relay.attach(&pipe, lines, aside)?;
         *place = Some(voice.clone());
         Ok(voice)
     }

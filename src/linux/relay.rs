@@ -30,7 +30,7 @@ use crate::service::{Errno, Failure};
 use super::clock::{monotonic_clock, wall_clock};
 use super::lines::Lookout;
 use super::log_file::LogFile;
-use super::rings::SharedRing;
+use super::rings::Recorder;
 use super::thread;
 
 /// Where a relay writes.
@@ -115,15 +115,21 @@ pub(super) fn unread(reader: &OwnedFd) -> usize {
     if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
-/// Called by the relay after it took something out of a pipe: there is room in it again.
-pub type OnRoom = Box<dyn Fn() + Send>;
+/// What is done with what comes out of a pipe, beside moving it.
+pub enum Aside {
+    /// Nothing.
+    Nothing,
+    /// It is kept as it came.
+    Keep(Recorder),
+    /// Whoever writes is told that there is room in it again.
+    Tell(Box<dyn Fn() + Send>),
+}
 
 /// What the thread needs of a pipe.
 struct Inlet {
     pipe: Arc<Pipe>,
     lines: Lines,
-    ring: Option<Arc<SharedRing>>,
-    on_room: Option<OnRoom>,
+    aside: Aside,
 }
 
 /// What the thread and the holder of a relay share. Every lock is held for a few instructions.
@@ -332,20 +338,14 @@ impl Relay {
         Ok(Self { shared })
     }
 
-    /// Moves what comes out of `pipe` from now on, as `lines`, and keeps it in `ring` as it came.
+    /// Moves what comes out of `pipe` from now on, as `lines`.
     ///
     /// # Errors
     /// The kernel has no room to watch one more pipe.
-    pub fn attach(
-        &self,
-        pipe: &Arc<Pipe>,
-        lines: Lines,
-        ring: Option<Arc<SharedRing>>,
-        on_room: Option<OnRoom>,
-    ) -> Result<(), Failure> {
+    pub fn attach(&self, pipe: &Arc<Pipe>, lines: Lines, aside: Aside) -> Result<(), Failure> {
         let shared = &self.shared;
         let token = shared.next_token.fetch_add(1, Ordering::Relaxed);
-        let inlet = Inlet { pipe: Arc::clone(pipe), lines, ring, on_room };
+        let inlet = Inlet { pipe: Arc::clone(pipe), lines, aside };
         lock(&shared.arrivals).push((token, inlet));
         lock(&shared.pipes).insert(token, Arc::clone(pipe));
         if pipe.name(token) {
@@ -545,9 +545,9 @@ impl Worker {
         self.outlet.more |= taken.bytes == self.buffer.len();
         for end in taken.ends {
             let bytes = self.buffer.get(from..end).unwrap_or_default();
-            if let Some(ring) = &inlet.ring {
-                ring.push(bytes, nanoseconds);
-                ring.end_line(nanoseconds);
+            if let Aside::Keep(recorder) = &mut inlet.aside {
+                recorder.push(bytes, nanoseconds);
+                recorder.end_line(nanoseconds);
             }
             self.outlet.feed(&mut inlet.lines, bytes);
             self.outlet.flush(&mut inlet.lines);
@@ -556,12 +556,12 @@ impl Worker {
         let bytes = self.buffer.get(from..taken.bytes).unwrap_or_default();
         // Before it is written out: a sink that is stuck is the moment when somebody wants to see
         // what there is.
-        if let Some(ring) = &inlet.ring {
-            ring.push(bytes, nanoseconds);
+        if let Aside::Keep(recorder) = &mut inlet.aside {
+            recorder.push(bytes, nanoseconds);
         }
         self.outlet.feed(&mut inlet.lines, bytes);
-        if let (Some(on_room), true) = (&inlet.on_room, taken.bytes > 0) {
-            on_room();
+        if let (Aside::Tell(has_room), true) = (&inlet.aside, taken.bytes > 0) {
+            has_room();
         }
         if taken.over {
             self.outlet.flush(&mut inlet.lines);
@@ -861,7 +861,7 @@ pub(super) mod tests {
 
     fn attach(relay: &Relay, name: &str) -> Arc<Pipe> {
         let pipe = Arc::new(Pipe::open().unwrap());
-        relay.attach(&pipe, Lines::new(shape(name, Format::Text)), None, None).unwrap();
+        relay.attach(&pipe, Lines::new(shape(name, Format::Text)), Aside::Nothing).unwrap();
         pipe
     }
 
@@ -906,7 +906,7 @@ pub(super) mod tests {
         for _ in 0..READ_BYTES / line.len() {
             write(pipe.writer(), &line).unwrap();
         }
-        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), None, None).unwrap();
+        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), Aside::Nothing).unwrap();
         let expected = [b"web | ", &line[..]].concat().repeat(READ_BYTES / line.len());
         assert!(read_bytes(&reader, expected.len()) == expected);
         write(pipe.writer(), b"the end\n").unwrap();
@@ -938,7 +938,7 @@ pub(super) mod tests {
             pipe.end_run();
         }
         write(pipe.writer(), b"four\n").unwrap();
-        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), None, None).unwrap();
+        relay.attach(&pipe, Lines::new(shape("web", Format::Text)), Aside::Nothing).unwrap();
         expect(&reader, "web | one\nweb | two\nweb | three\nweb | four\n");
     }
 
@@ -1108,11 +1108,11 @@ pub(super) mod tests {
         assert_eq!(SigSet::thread_get_mask().unwrap(), mask);
         let pipe = Arc::new(Pipe::open().unwrap());
         let (sender, receiver) = std::sync::mpsc::channel();
-        let on_room: OnRoom = Box::new(move || {
+        let aside = Aside::Tell(Box::new(move || {
             let _ = sender.send(SigSet::thread_get_mask().unwrap());
-        });
+        }));
         let lines = Lines::new(shape("web", Format::Raw));
-        relay.attach(&pipe, lines, None, Some(on_room)).unwrap();
+        relay.attach(&pipe, lines, aside).unwrap();
         write(pipe.writer(), b"?\n").unwrap();
         let mask = receiver.recv_timeout(PATIENCE).unwrap();
         for signal in [nix::libc::SIGTERM, nix::libc::SIGCHLD, nix::libc::SIGPIPE] {

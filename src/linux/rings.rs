@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use litemap::LiteMap;
 use nix::errno::Errno;
@@ -17,19 +17,28 @@ use crate::service::Name;
 /// Whose output it is.
 pub type Source = (Name, Stream);
 
-/// The recent output of everybody.
+/// The recent output of everybody. A ring is there as long as somebody fills it or reads it.
 #[derive(Debug, Default)]
 pub struct Rings {
-    rings: Mutex<LiteMap<Source, Arc<SharedRing>>>,
+    rings: Mutex<LiteMap<Source, Weak<SharedRing>>>,
     common: Arc<Common>,
 }
 
 /// The recent output of one stream.
 #[derive(Debug)]
 pub struct SharedRing {
-    /// None before anything was written: many streams stay silent.
-    kept: Mutex<Option<Box<Kept>>>,
+    kept: Mutex<Kept>,
     common: Arc<Common>,
+}
+
+/// Fills the ring of a stream, which is there once there is something to keep: many streams stay
+/// silent.
+#[derive(Debug)]
+pub enum Recorder {
+    /// Nothing has come yet.
+    Silent(Arc<Rings>, Source),
+    /// This is its ring.
+    Filling(Arc<SharedRing>),
 }
 
 /// What is kept of a stream.
@@ -57,14 +66,27 @@ impl Rings {
     #[must_use]
     pub fn of(&self, source: &Source) -> Arc<SharedRing> {
         let mut rings = lock(&self.rings);
-        let new =
-            || Arc::new(SharedRing { kept: Mutex::default(), common: Arc::clone(&self.common) });
-        Arc::clone(rings.entry(source.clone()).or_insert_with(new))
+        if let Some(ring) = rings.get(source).and_then(Weak::upgrade) {
+            return ring;
+        }
+        let common = Arc::clone(&self.common);
+        let ring = Arc::new(SharedRing { kept: Mutex::default(), common });
+        rings.insert(source.clone(), Arc::downgrade(&ring));
+        ring
+    }
+
+    /// What fills the ring of this stream, the one there is if there is one.
+    #[must_use]
+    pub fn recorder(self: &Arc<Self>, source: Source) -> Recorder {
+        match lock(&self.rings).get(&source).and_then(Weak::upgrade) {
+            Some(ring) => Recorder::Filling(ring),
+            None => Recorder::Silent(Arc::clone(self), source),
+        }
     }
 
     /// Forgets what this service wrote. Who reads along keeps what it has not read yet.
     pub fn forget(&self, name: &Name) {
-        lock(&self.rings).retain(|(other, _), _| other != name);
+        lock(&self.rings).retain(|(other, _), ring| other != name && ring.strong_count() > 0);
     }
 
     /// Every ring whose service is wanted.
@@ -72,7 +94,7 @@ impl Rings {
     pub fn all(&self, wanted: impl Fn(&Name) -> bool) -> Vec<(Source, Arc<SharedRing>)> {
         let rings = lock(&self.rings);
         let wanted = rings.iter().filter(|((name, _), _)| wanted(name));
-        wanted.map(|(source, ring)| (source.clone(), Arc::clone(ring))).collect()
+        wanted.filter_map(|(source, ring)| Some((source.clone(), ring.upgrade()?))).collect()
     }
 
     /// What becomes readable when somebody reads along and there is something new.
@@ -124,47 +146,65 @@ impl SharedRing {
 
     /// Ends the line that has been begun, if there is one: a run has ended.
     pub fn end_line(&self, nanoseconds: u64) {
-        if lock(&self.kept).is_some() {
-            self.change(1, |ring, limit, counting| ring.end_line(nanoseconds, limit, counting));
-        }
+        self.change(1, |ring, limit, counting| ring.end_line(nanoseconds, limit, counting));
     }
 
     /// From here on everything is new.
     #[must_use]
     pub fn end(&self) -> Cursor {
-        lock(&self.kept).as_deref().map(|kept| kept.ring.end()).unwrap_or_default()
+        lock(&self.kept).ring.end()
     }
 
     /// Before the last `lines` lines, or before all that are kept.
     #[must_use]
     pub fn before_last(&self, lines: Option<usize>) -> Cursor {
-        lock(&self.kept).as_deref().map(|kept| kept.ring.before_last(lines)).unwrap_or_default()
+        lock(&self.kept).ring.before_last(lines)
     }
 
     /// The next line at `cursor`, which moves behind it.
     pub fn next(&self, cursor: &mut Cursor) -> Option<Line> {
-        lock(&self.kept).as_deref()?.ring.next(cursor)
+        lock(&self.kept).ring.next(cursor)
     }
 
     fn change(&self, more: usize, change: impl FnOnce(&mut Ring, usize, bool)) {
         let followed = self.common.followers.load(Ordering::SeqCst) > 0;
-        let mut place = lock(&self.kept);
-        let Kept { ring, limit } = &mut **place.get_or_insert_default();
+        let mut kept = lock(&self.kept);
+        let Kept { ring, limit } = &mut *kept;
         *limit = self.common.grown(*limit, ring.len().saturating_add(more));
         change(ring, *limit, followed);
-        drop(place);
+        drop(kept);
         if followed {
             self.common.wake_up();
         }
     }
 }
 
+impl Recorder {
+    /// Takes what was written.
+    pub fn push(&mut self, bytes: &[u8], nanoseconds: u64) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Self::Silent(rings, source) = self {
+            *self = Self::Filling(rings.of(source));
+        }
+        if let Self::Filling(ring) = self {
+            ring.push(bytes, nanoseconds);
+        }
+    }
+
+    /// Ends the line that has been begun, if there is one: a run has ended.
+    pub fn end_line(&self, nanoseconds: u64) {
+        if let Self::Filling(ring) = self {
+            ring.end_line(nanoseconds);
+        }
+    }
+}
+
 impl Drop for SharedRing {
     fn drop(&mut self) {
-        if let Some(kept) = &*lock(&self.kept) {
-            let beyond = kept.limit.saturating_sub(RING_BYTES_MIN);
-            self.common.used.fetch_sub(beyond, Ordering::Relaxed);
-        }
+        let beyond = lock(&self.kept).limit.saturating_sub(RING_BYTES_MIN);
+        self.common.used.fetch_sub(beyond, Ordering::Relaxed);
     }
 }
 
@@ -208,20 +248,50 @@ mod tests {
         let source = |number: usize| (Name::new(&format!("s{number}")).unwrap(), Stream::Stdout);
         let quiet = rings.of(&source(0));
         quiet.push(b"a word\n", 1);
-        assert_eq!(lock(&quiet.kept).as_ref().unwrap().limit, RING_BYTES_MIN);
-        let many = RINGS_BYTES_MAX / RING_BYTES_MAX * 2;
-        for number in 1..=many {
-            rings.of(&source(number)).push(&[b'x'; RING_BYTES_MAX], 1);
-        }
+        assert_eq!(lock(&quiet.kept).limit, RING_BYTES_MIN);
+        let many: Vec<_> = (1..=RINGS_BYTES_MAX / RING_BYTES_MAX * 2)
+            .map(|number| {
+                let ring = rings.of(&source(number));
+                ring.push(&[b'x'; RING_BYTES_MAX], 1);
+                ring
+            })
+            .collect();
         assert!(rings.common.used.load(Ordering::Relaxed) <= RINGS_BYTES_MAX);
-        let last = rings.of(&source(many));
-        assert_eq!(lock(&last.kept).as_ref().unwrap().ring.len(), RING_BYTES_MIN);
-        drop(last);
-        for number in 1..=many {
-            rings.forget(&source(number).0);
-        }
+        assert_eq!(lock(&many.last().unwrap().kept).ring.len(), RING_BYTES_MIN);
+        drop(many);
         assert_eq!(rings.common.used.load(Ordering::Relaxed), 0);
         assert_eq!(rings.all(|_| true).len(), 1);
+    }
+
+    #[test]
+    fn a_stream_that_is_silent_has_no_ring() {
+        let rings = Arc::new(Rings::default());
+        let web = (Name::new("web").unwrap(), Stream::Stdout);
+        let mut first = rings.recorder(web.clone());
+        first.push(b"", 1);
+        first.end_line(1);
+        assert!(rings.all(|_| true).is_empty());
+        first.push(b"a word\n", 1);
+        // Who comes after it goes on with the same, as long as it is there.
+        let mut second = rings.recorder(web.clone());
+        second.push(b"another\n", 2);
+        let words = |ring: &SharedRing| {
+            let mut cursor = ring.before_last(None);
+            std::iter::from_fn(|| ring.next(&mut cursor)).count()
+        };
+        assert!(
+            matches!(&*rings.all(|_| true), [(source, ring)] if *source == web && words(ring) == 2)
+        );
+        drop(first);
+        rings.forget(&web.0);
+        assert!(rings.all(|_| true).is_empty());
+        // What comes now is of a service that is gone; nothing of it stays.
+        let mut late = rings.recorder(web.clone());
+        late.push(b"last words\n", 3);
+        drop((second, late));
+        assert!(rings.all(|_| true).is_empty());
+        rings.forget(&Name::onit());
+        assert!(lock(&rings.rings).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! falls behind is told how many lines it missed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -112,7 +112,10 @@ struct Showing {
     viewer: Viewer,
     session: Session,
     streams: Vec<Followed>,
-    known: BTreeSet<Source>,
+    /// The latest ring of each stream it has seen: who has gone and come back has another.
+    known: LiteMap<Source, Arc<SharedRing>>,
+    /// It has seen what was there when it came.
+    has_begun: bool,
     /// The next line of each stream that has one, by its time.
     heap: BinaryHeap<Reverse<(u64, usize)>>,
     interest: EpollFlags,
@@ -189,7 +192,8 @@ impl Worker {
                     viewer,
                     session: Session::default(),
                     streams: Vec::new(),
-                    known: BTreeSet::new(),
+                    known: LiteMap::new(),
+                    has_begun: false,
                     heap: BinaryHeap::new(),
                     interest,
                 },
@@ -240,7 +244,9 @@ impl Showing {
 
     /// Takes in the streams it has not seen yet.
     fn meet(&mut self, rings: &Rings) {
-        if !self.viewer.follow && !self.known.is_empty() {
+        let Viewer { follow, lines, .. } = self.viewer;
+        let had_begun = std::mem::replace(&mut self.has_begun, true);
+        if had_begun && !follow {
             return;
         }
         let names = &self.viewer.names;
@@ -249,13 +255,13 @@ impl Showing {
             names.is_empty() || names.iter().any(|pattern| pattern.fits(name))
         };
         for (source, ring) in rings.all(wanted) {
-            if !self.known.insert(source.clone()) {
+            let before = self.known.insert(source.clone(), Arc::clone(&ring));
+            if before.is_some_and(|before| Arc::ptr_eq(&before, &ring)) {
                 continue;
             }
-            let (cursor, stop) = match self.viewer.follow {
-                true => (ring.before_last(self.viewer.lines), None),
-                false => (ring.before_last(self.viewer.lines), Some(ring.end())),
-            };
+            // All of what came after it is new.
+            let cursor = if had_begun { Cursor::default() } else { ring.before_last(lines) };
+            let stop = (!follow).then(|| ring.end());
             self.streams.push(Followed { source, ring, cursor, stop, head: None });
         }
     }

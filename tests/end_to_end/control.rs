@@ -224,6 +224,34 @@ fn logs_join_the_past_and_the_present_without_a_gap_or_a_double() {
     ended_well(running);
 }
 
+#[test]
+fn who_follows_a_stream_from_before_its_first_line_misses_none_of_it() {
+    const LATE: &str = "command = [\"sh\", \"-c\", \"while [ ! -e @FOLDER@/go ]; do sleep 0.01; \
+                        done; seq 1 3; exec sleep 1000\"]";
+    let running = Scene::init().service("early", UP).service("late", LATE).with_services().start();
+    running.wait_for("early | up\n");
+    let mut client = running
+        .client(&["logs", "-f", "-n", "1", "early", "late"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut expect = |expected: &str| assert_eq!(lines.next().as_deref(), Some(expected));
+    expect("early | up");
+    std::fs::write(running.folder().join("go"), "").unwrap();
+    (1..=3).for_each(|number| expect(&format!("late | {number}")));
+    // One that is gone and comes back is followed again.
+    std::fs::remove_file(running.folder().join("services/late.toml")).unwrap();
+    running.check(&["reload"], 0, "late");
+    let folder = running.folder().to_str().unwrap();
+    running.write("late", &LATE.replace("@FOLDER@", folder));
+    running.check(&["reload"], 0, "late");
+    (1..=3).for_each(|number| expect(&format!("late | {number}")));
+    client.kill().unwrap();
+    client.wait().unwrap();
+    ended_well(running);
+}
+
 /// The lines that come through a connection, each as the text behind a member: `"message":"42`.
 fn follow(running: &Running, what: &str) -> BufReader<UnixStream> {
     let mut follower = running.connect();
