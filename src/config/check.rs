@@ -130,7 +130,7 @@ impl<'a> Check<'a> {
             ready: self.ready(kind, &log, listen.len(), place).map(Box::new),
             health: self.health(kind, place).map(Box::new),
             reload: self.reload(kind, place).map(Box::new),
-            listen,
+            listen: listen.into(),
             log: log.into(),
             family: family.cloned(),
             place: Some(place.clone()),
@@ -175,8 +175,8 @@ impl<'a> Check<'a> {
             .into(),
             environment: self.environment().into(),
             timeout: self.timeout(kind, place),
-            supervise: self.path("supervise"),
-            forward_signals: self.forward_signals(),
+            supervise: self.path("supervise").map(PathBuf::into_boxed_path),
+            forward_signals: self.forward_signals().into(),
             ..default
         };
         let (after, restart_with) = (self.names("after"), self.names("restart_with"));

@@ -293,7 +293,7 @@ mod tests {
 
     fn spec(listen: Vec<Listen>) -> Spec {
         let argv = Argv::new::<&str>("true", Vec::new());
-        Spec { listen, ..Spec::new(Name::new("web").unwrap(), argv) }
+        Spec { listen: listen.into(), ..Spec::new(Name::new("web").unwrap(), argv) }
     }
 
     fn socket_at(name: &str, address: Address) -> Listen {

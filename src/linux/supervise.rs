@@ -133,7 +133,7 @@ impl Supervise {
                 continue;
             }
             kept = kept.saturating_add(1);
-            if self.known.get(&spec.name).is_some_and(|known| known.directory == *directory) {
+            if self.known.get(&spec.name).is_some_and(|known| known.directory == **directory) {
                 continue;
             }
             if self.shared.is_none() {
@@ -165,7 +165,7 @@ impl Supervise {
     pub(super) fn note(&mut self, report: &Report, pid: Option<i32>) {
         // What runs as it was before a reload may have a directory that is kept no longer.
         if let Some(directory) = &report.spec.supervise
-            && self.known.get(&report.spec.name).is_some_and(|known| known.directory == *directory)
+            && self.known.get(&report.spec.name).is_some_and(|known| known.directory == **directory)
         {
             self.known(&report.spec, directory);
             let status = Status::of(report, pid);

@@ -36,7 +36,7 @@ pub struct Shape {
     timestamps: bool,
     head: Box<[u8]>,
     /// What is left of the longest line for the encoded content and what closes it.
-    left: usize,
+    left: u32,
 }
 
 /// What lines of one form have in common, whoever they come from.
@@ -242,6 +242,8 @@ impl Shape {
             .saturating_sub(frame.open.len())
             .saturating_sub(stamp)
             .saturating_sub(head.len());
+        // Not more than the longest line.
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
         Self { frame, timestamps, head: head.into(), left }
     }
 
@@ -249,7 +251,8 @@ impl Shape {
     fn room_before(&self, close: &[u8]) -> usize {
         // The smallest line has room for the longest name with all that goes with it, so that at
         // least one character is left for each piece; the tests hold it to that.
-        self.left.saturating_sub(close.len()).max(JSON_EXPANSION)
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        left.saturating_sub(close.len()).max(JSON_EXPANSION)
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::{Attributes, Backoff, Environment, Hooks, Log, Stop, SuccessCode};
+use super::{
+    Attributes, Backoff, Environment, Hooks, Listen, Log, Name, Signal, Stop, SuccessCode,
+};
 
 /// A part that most services leave as it is: takes one word until it differs from what is usual,
 /// and is read as the part itself. With a thousand services that is most of what they need.
@@ -90,6 +92,10 @@ macro_rules! usual {
 }
 pub(crate) use usual;
 
+// The sockets of a service, the signals it hears of, and those it is restarted with.
+usual!(Vec<Listen>);
+usual!(Vec<Signal>);
+usual!(Vec<Name>);
 usual!(Attributes);
 usual!(Backoff);
 usual!(Environment);

@@ -1,7 +1,7 @@
 //! The validated description of a service, and of onit itself.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
@@ -248,7 +248,7 @@ pub struct Spec {
     /// Services whose fate must be known before it is started.
     pub after: Vec<Name>,
     /// Services with which it is restarted. It is started after them, as with `after`.
-    pub restart_with: Vec<Name>,
+    pub restart_with: Rare<Vec<Name>>,
     /// When it is ready; none: as soon as its command is executed.
     pub ready: Option<Box<Readiness>>,
     /// How it is kept well; none: nobody looks.
@@ -256,7 +256,7 @@ pub struct Spec {
     /// How it is told to read its configuration again; none: it cannot be.
     pub reload: Option<Box<Reload>>,
     /// Sockets that are bound for it.
-    pub listen: Vec<Listen>,
+    pub listen: Rare<Vec<Listen>>,
     /// Whether it is started again.
     pub restart: Restart,
     /// Which ends count as success.
@@ -282,9 +282,9 @@ pub struct Spec {
     /// How long a oneshot may take; none: as long as it likes.
     pub timeout: Option<Duration>,
     /// Kept as runit's `supervise/` of the service; none: nothing is.
-    pub supervise: Option<PathBuf>,
+    pub supervise: Option<Box<Path>>,
     /// Signals to onit that are passed on to it.
-    pub forward_signals: Vec<Signal>,
+    pub forward_signals: Rare<Vec<Signal>>,
 }
 
 /// What is set for onit itself.
@@ -379,11 +379,11 @@ impl Spec {
             command,
             depends_on: Vec::new(),
             after: Vec::new(),
-            restart_with: Vec::new(),
+            restart_with: Rare::default(),
             ready: None,
             health: None,
             reload: None,
-            listen: Vec::new(),
+            listen: Rare::default(),
             restart: Restart::Always,
             success_codes: Rare::default(),
             on_success: Consequence::Continue,
@@ -397,7 +397,7 @@ impl Spec {
             is_consumer: false,
             timeout: None,
             supervise: None,
-            forward_signals: Vec::new(),
+            forward_signals: Rare::default(),
         }
     }
 
@@ -410,7 +410,7 @@ impl Spec {
     /// Everyone it waits for before it starts.
     pub fn waits_for(&self) -> impl Iterator<Item = &Name> {
         let needs = self.depends_on.iter().map(|dependency| &dependency.name);
-        needs.chain(&self.after).chain(&self.restart_with)
+        needs.chain(&self.after).chain(&*self.restart_with)
     }
 
     /// Whether its command is given a socket for what it has to say; see sd_notify(3).

@@ -899,7 +899,7 @@ impl Clerk {
         for other in spec
             .after
             .iter()
-            .chain(&spec.restart_with)
+            .chain(&*spec.restart_with)
             .filter(|other| self.graph.contains_key(other))
         {
             let known = matches!(word(other), "up" | "unhealthy" | "completed" | "failed" | "down");

@@ -227,7 +227,7 @@ impl Situation {
         let mut it = needing(service("it"), "db");
         it.restart = Restart::OnFailure;
         it.on_failure = Consequence::Continue;
-        it.forward_signals = vec![Signal::USR1];
+        it.forward_signals = vec![Signal::USR1].into();
         it.hooks.before_start = shape.before_start.then(argv).into_iter().collect();
         it.hooks.after_exit = shape.after_exit.then(argv).into_iter().collect();
         it.stop.command = shape.stop_command.then(argv);
