@@ -119,6 +119,14 @@ pub const OUT_BYTES: usize = 128 << 10;
 /// the bytes of a write that is stuck count as lost, so this is how far that count can be off.
 pub const WRITE_BYTES: usize = 64 << 10;
 
+/// A relay that is woken again within twice this time, and by little, lets as much time pass before
+/// it looks again: each line that is written by itself would wake it, which takes longer than all
+/// that is done with the line.
+pub const GATHER_TIME: Duration = Duration::from_micros(200);
+/// Unless the two rounds brought this much, what the smallest pipe holds (pipe(7)): whoever writes
+/// that fast is not to wait for it.
+pub const GATHER_BYTES_MAX: usize = 4 << 10;
+
 /// Events a relay takes from its epoll at once. Ready sources beyond that come with the next
 /// call; the kernel hands them out in turn.
 pub const RELAY_EVENTS: usize = 64;

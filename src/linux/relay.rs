@@ -15,14 +15,15 @@ use litemap::LiteMap;
 use memchr::memrchr;
 use nix::errno::Errno as Error;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{pipe2, read, write};
 
 use crate::limits::{
-    COMPLAINT_INTERVAL, OUT_BYTES, READ_BYTES, RELAY_EVENTS, RUN_ENDS_MAX, WRITE_BYTES,
+    COMPLAINT_INTERVAL, GATHER_BYTES_MAX, GATHER_TIME, OUT_BYTES, READ_BYTES, RELAY_EVENTS,
+    RUN_ENDS_MAX, WRITE_BYTES,
 };
 use crate::output::{Lines, Page, Stamp};
 use crate::service::{Errno, Failure};
@@ -333,6 +334,7 @@ impl Relay {
             shared: Arc::clone(&shared),
             inlets: LiteMap::new(),
             buffer: vec![0; READ_BYTES],
+            taken: 0,
         };
         thread::start(c"onit-relay", "a thread for the output", move || worker.run())?;
         Ok(Self { shared })
@@ -455,12 +457,16 @@ struct Worker {
     shared: Arc<Shared>,
     inlets: LiteMap<u64, Inlet>,
     buffer: Vec<u8>,
+    /// Bytes read in this round.
+    taken: usize,
     outlet: Outlet,
 }
 
 impl Worker {
     fn run(mut self) {
         let mut events = [EpollEvent::empty(); RELAY_EVENTS];
+        // When it began, and how much it read.
+        let mut last_round = (0, 0);
         loop {
             // No timeout: at rest nothing wakes this thread. What is left of the last round goes
             // out with this one, or alone if there is nothing.
@@ -497,7 +503,21 @@ impl Worker {
             if is_stopping && self.outlet.out.is_empty() && lock(&self.shared.pipes).is_empty() {
                 return;
             }
+            let (began, taken) = (self.outlet.nanoseconds, std::mem::take(&mut self.taken));
+            let (before, taken_before) = std::mem::replace(&mut last_round, (began, taken));
+            let since = Duration::from_nanos(began.saturating_sub(before));
+            if is_trickle(taken.saturating_add(taken_before), since) {
+                self.let_gather();
+            }
         }
+    }
+
+    /// Lets what is written come together for a while, unless we are wanted; see
+    /// docs/decisions/0029-lines-gather.md.
+    fn let_gather(&self) {
+        let mut wake = [PollFd::new(self.shared.wake.as_fd(), PollFlags::POLLIN)];
+        // Whatever comes of it, epoll says what there is to do.
+        let _ = ppoll(&mut wake, Some(GATHER_TIME.into()), None);
     }
 
     /// Serves every pipe in which a run has ended.
@@ -542,6 +562,7 @@ impl Worker {
         let mut from = 0;
         let nanoseconds = self.outlet.nanoseconds;
         self.outlet.unfed = taken.bytes;
+        self.taken = self.taken.saturating_add(taken.bytes);
         self.outlet.more |= taken.bytes == self.buffer.len();
         for end in taken.ends {
             let bytes = self.buffer.get(from..end).unwrap_or_default();
@@ -572,6 +593,12 @@ impl Worker {
             lock(&self.shared.pipes).remove(&token);
         }
     }
+}
+
+/// Whether lines are written one by one and fast, so that it is worth while to let them gather: two
+/// rounds took so many bytes, and one began so long after the other.
+fn is_trickle(taken: usize, since: Duration) -> bool {
+    (1..GATHER_BYTES_MAX).contains(&taken) && since < GATHER_TIME.saturating_mul(2)
 }
 
 /// Lines on their way to the sink.
@@ -911,6 +938,16 @@ pub(super) mod tests {
         assert!(read_bytes(&reader, expected.len()) == expected);
         write(pipe.writer(), b"the end\n").unwrap();
         expect(&reader, "web | the end\n");
+    }
+
+    #[test]
+    fn only_what_comes_in_drops_and_fast_is_waited_for() {
+        assert!(is_trickle(1, Duration::ZERO));
+        // After a pause, and the time it takes to wake up.
+        assert!(is_trickle(GATHER_BYTES_MAX - 1, GATHER_TIME.saturating_mul(3) / 2));
+        assert!(!is_trickle(0, Duration::ZERO));
+        assert!(!is_trickle(1, GATHER_TIME.saturating_mul(2)));
+        assert!(!is_trickle(GATHER_BYTES_MAX, Duration::ZERO));
     }
 
     #[test]
