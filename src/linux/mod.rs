@@ -683,7 +683,9 @@ impl Linux {
         }
         let now = memory::oom_kills();
         let before = std::mem::replace(&mut self.oom_kills, OnceCell::from(now));
-        if now > before.into_inner().flatten() { Exit::OutOfMemory } else { exit }
+        // Where it had not been read yet nothing is known to have risen.
+        let has_risen = before.into_inner().is_some_and(|before| now > before);
+        if has_risen { Exit::OutOfMemory } else { exit }
     }
 
     /// Finds out which runs nobody is left of, and tells the others of it, each of them once.
