@@ -1600,7 +1600,7 @@ mod tests {
 
     #[test]
     fn a_signal_to_a_child_that_has_not_executed_yet_is_its_own() {
-        let signals = Signals::read_from_now_on(&[Signal::USR1]).unwrap();
+        let signals = Signals::read_from_now_on(&[Signal::USR1, Signal::WINCH]).unwrap();
         for _ in 0..100 {
             // Should the signal be lost, it ends by itself and the assertion says so.
             let scene = Scene::new(&["/bin/sleep", "5"]);
@@ -1610,6 +1610,11 @@ mod tests {
             assert_eq!(status, WaitStatus::Signaled(started.pid, signal::SIGUSR1, false));
         }
         signals.take(|arrival| assert_eq!(arrival.signal, Signal::CHLD));
+        // What is sent to us is heard.
+        signal::raise(signal::SIGWINCH).unwrap();
+        let mut heard = Vec::new();
+        signals.take(|arrival| heard.push(arrival.signal));
+        assert!(heard.contains(&Signal::WINCH), "{heard:?}");
     }
 
     #[test]

@@ -175,7 +175,9 @@ fn sv_and_svstat_find_everything_as_they_left_it() {
     let before = pid(&directory.sv(&["status", "web"]));
     directory.sv(&["term", "web"]);
     directory.wait_for_log("web-log | up", 3);
-    directory.wait_until("web", "another process", |said| ![0, before].contains(&pid(said)));
+    directory.wait_until("web", "another process", |said| {
+        said.contains("run: web: (pid ") && pid(said) != before
+    });
 
     directory.sv(&["up", "asleep"]);
     let said = directory.wait_for("asleep", "run: asleep: ");
