@@ -179,16 +179,16 @@ impl Console {
     pub fn open(&mut self, spec: &Spec) -> Result<(), Failure> {
         // Whoever reads may have come to an end of it since.
         spec.log.consumers().try_for_each(|consumer| self.inputs.open_for_writer(consumer))?;
-        let mut kept = Vec::new();
-        match self.services.get(&spec.name) {
+        // What it has written is not to be forgotten because it goes elsewhere now.
+        let _kept = match self.services.get(&spec.name) {
             Some(outputs) if outputs.log == spec.log => return Ok(()),
             Some(_) => {
-                // What it has written is not to be forgotten because it goes elsewhere now.
-                kept = self.rings.all(|other| *other == spec.name);
+                let kept = self.rings.all(|other| *other == spec.name);
                 self.release_all(&spec.name);
+                kept
             }
-            None => {}
-        }
+            None => Vec::new(),
+        };
         let stdout = self.output(spec, &spec.log.stdout, Stream::Stdout)?;
         let stderr = match &spec.log.stderr {
             None => None,
@@ -202,7 +202,6 @@ impl Console {
         };
         let log = spec.log.clone();
         self.services.insert(spec.name.clone(), Outputs { log, stdout, stderr });
-        drop(kept);
         Ok(())
     }
 

@@ -580,19 +580,16 @@ impl Linux {
             };
             let now = self.now();
             let took = now.since(before);
-            let pause = took.saturating_mul(SWEEP_SHARE).min(SWEEP_PAUSE_MAX);
-            match ended {
-                Some(ended) => self.reap_one(ended, events),
-                None => {
-                    if took >= SWEEP_TIME {
-                        self.pause_until = now.after(pause);
-                    }
-                    return false;
-                }
-            }
             // Where some are found there are more at once, unless it takes that long to find them.
-            if took >= SWEEP_TIME_FOUND {
+            let least = if ended.is_some() { SWEEP_TIME_FOUND } else { SWEEP_TIME };
+            let pauses = took >= least;
+            if pauses {
+                let pause = took.saturating_mul(SWEEP_SHARE).min(SWEEP_PAUSE_MAX);
                 self.pause_until = now.after(pause);
+            }
+            let Some(ended) = ended else { return false };
+            self.reap_one(ended, events);
+            if pauses {
                 self.next_look = Some(self.pause_until);
                 return false;
             }

@@ -329,12 +329,12 @@ impl Relay {
                 nanoseconds: 0,
                 tails: 0,
                 unfed: 0,
-                more: false,
             },
             shared: Arc::clone(&shared),
             inlets: LiteMap::new(),
             buffer: vec![0; READ_BYTES],
             taken: 0,
+            more: false,
         };
         thread::start(c"onit-relay", "a thread for the output", move || worker.run())?;
         Ok(Self { shared })
@@ -459,6 +459,8 @@ struct Worker {
     buffer: Vec<u8>,
     /// Bytes read in this round.
     taken: usize,
+    /// As much was read from a pipe as can be read at once: there is more.
+    more: bool,
     outlet: Outlet,
 }
 
@@ -490,7 +492,7 @@ impl Worker {
                 }
             }
             let is_finishing = self.shared.finishing.load(Ordering::Acquire);
-            match std::mem::take(&mut self.outlet.more) && !is_finishing {
+            match std::mem::take(&mut self.more) && !is_finishing {
                 true => self.outlet.write_pieces(),
                 false => self.outlet.write_out(),
             }
@@ -563,7 +565,7 @@ impl Worker {
         let nanoseconds = self.outlet.nanoseconds;
         self.outlet.unfed = taken.bytes;
         self.taken = self.taken.saturating_add(taken.bytes);
-        self.outlet.more |= taken.bytes == self.buffer.len();
+        self.more |= taken.bytes == self.buffer.len();
         for end in taken.ends {
             let bytes = self.buffer.get(from..end).unwrap_or_default();
             if let Aside::Keep(recorder) = &mut inlet.aside {
@@ -616,8 +618,6 @@ struct Outlet {
     tails: usize,
     /// Bytes that have been read and have not become lines.
     unfed: usize,
-    /// As much was read as can be read at once: there is more.
-    more: bool,
 }
 
 impl Outlet {

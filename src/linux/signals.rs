@@ -20,8 +20,6 @@ use crate::limits::SIGNALS_A_TURN_MAX;
 use crate::service::{Failure, Signal};
 use crate::supervisor::Sender;
 
-use super::relay::errno;
-
 /// The signals to onit, as they come in.
 #[derive(Debug)]
 pub struct Signals {
@@ -66,7 +64,7 @@ impl Signals {
     /// # Errors
     /// No descriptor to be had.
     pub fn read_from_now_on(wanted: &[Signal]) -> Result<Self, Failure> {
-        let failed = |error| Failure::errno("read", "signals (signalfd)", errno(error));
+        let failed = |error: nix::Error| Failure::errno("read", "signals (signalfd)", error.into());
         // A write to the terminal from the background must fail or pass, not stop us.
         for ours in [nix::sys::signal::Signal::SIGTTIN, nix::sys::signal::Signal::SIGTTOU] {
             // SAFETY: ignoring a signal installs no handler, so there is no code to be unsafe.
